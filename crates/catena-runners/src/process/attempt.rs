@@ -1,5 +1,6 @@
 //! One attempt from start to report: watch its first process, end what that leaves behind, drain the pipes, tell.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -51,6 +52,12 @@ enum Phase {
     Killed { cause: Option<Exit> },
 }
 
+#[derive(PartialEq, Eq)]
+enum Begun {
+    Now,
+    Before,
+}
+
 impl Attempt {
     /// Returns when nothing of the attempt is alive.
     pub(super) async fn run(mut self) -> Ended {
@@ -71,7 +78,7 @@ impl Attempt {
         Ended {
             token: self.token,
             exit,
-            pid: Some(self.child.group.0.as_raw_nonzero().get()),
+            pid: Some(self.child.group.id()),
             started_at_us: self.started_at.as_microsecond(),
             ended_at_us: ended_at.as_microsecond(),
             stdout: kept.stdout,
@@ -85,19 +92,24 @@ async fn end(child: &mut Child, control: &mut Control, rest: &Rest) -> Exit {
     let exit = control.until(child.exited()).await;
     rest.leaders.remove(child.group);
     let cause = control.cause();
-    if let Some(left) = rest.left() {
-        control.begin_ending(None);
-        left.terminate();
+    if rest.left().is_some() {
         end_rest(control, rest).await;
     }
     cause.unwrap_or(exit)
 }
 
-/// Newcomers are asked only once all are killed: a process that forks through its grace loses its children to KILL.
+/// Asks each process once and gives all of them one grace. Who was asked together with the first process is not
+/// asked again: to some programs a second TERM means to drop everything.
 async fn end_rest(control: &mut Control, rest: &Rest) {
+    let mut asked = BTreeSet::new();
+    if control.begin_ending(None) == Begun::Before {
+        asked.insert(rest.group.id());
+    }
     while let Some(left) = rest.left() {
         if control.is_over() {
             left.kill();
+        } else {
+            left.terminate(&mut asked);
         }
         control.until(sleep(REST_TICK)).await;
     }
@@ -165,9 +177,13 @@ impl Control {
     }
 
     /// From here the grace runs. One that runs already goes on.
-    fn begin_ending(&mut self, cause: Option<Exit>) {
-        if let Phase::Running { .. } = self.phase {
-            self.phase = Phase::Ending { cause, kill_at: kill_after(self.grace) };
+    fn begin_ending(&mut self, cause: Option<Exit>) -> Begun {
+        match self.phase {
+            Phase::Running { .. } => {
+                self.phase = Phase::Ending { cause, kill_at: kill_after(self.grace) };
+                Begun::Now
+            }
+            Phase::Ending { .. } | Phase::Killed { .. } => Begun::Before,
         }
     }
 

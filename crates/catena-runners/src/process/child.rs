@@ -133,6 +133,10 @@ fn exit(status: ExitStatus) -> Exit {
 }
 
 impl Group {
+    pub(super) fn id(self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
     /// Whether a process is left, a dead one that nobody reaped included. One of another user is not ours to end.
     pub(super) fn is_alive(self) -> bool {
         test_kill_process_group(self.0).is_ok()

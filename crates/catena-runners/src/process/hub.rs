@@ -222,7 +222,7 @@ impl Hub {
         };
         tokio::task::spawn_local(supervise(attempt, self.to_self.clone()));
         let start_time = child::start_time(group.0).unwrap_or_default();
-        let pid = group.0.as_raw_nonzero().get();
+        let pid = group.id();
         let record = Unfinished::Started { pid, start_time, at_us: at.as_microsecond() };
         self.record(&record.to_record(launch.token.clone()));
         self.attempts.insert(launch.token, Held::Running { owner, stops, record });

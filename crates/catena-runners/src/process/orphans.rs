@@ -29,12 +29,12 @@ pub(super) struct Leaders(Rc<RefCell<BTreeSet<i32>>>);
 
 impl Leaders {
     pub(super) fn add(&self, group: Group) {
-        self.0.borrow_mut().insert(raw(group.0));
+        self.0.borrow_mut().insert(group.id());
     }
 
     /// Called when it has been reaped.
     pub(super) fn remove(&self, group: Group) {
-        self.0.borrow_mut().remove(&raw(group.0));
+        self.0.borrow_mut().remove(&group.id());
     }
 
     /// Collects what is left of orphans that ended by themselves.
@@ -87,27 +87,28 @@ impl Rest {
 }
 
 impl Left {
-    pub(super) fn terminate(&self) {
-        if let Some(group) = self.group {
+    /// Asks who is not in `asked` yet.
+    pub(super) fn terminate(&self, asked: &mut BTreeSet<i32>) {
+        if let Some(group) = self.group.filter(|group| asked.insert(group.id())) {
             group.terminate();
         }
-        self.signal_strays(Signal::TERM);
-        self.signal_strays(Signal::CONT);
+        for stray in self.strays.iter().filter(|stray| asked.insert(raw(**stray))) {
+            signal(*stray, Signal::TERM);
+            signal(*stray, Signal::CONT);
+        }
     }
 
     pub(super) fn kill(&self) {
         if let Some(group) = self.group {
             group.signal(Signal::KILL);
         }
-        self.signal_strays(Signal::KILL);
+        self.strays.iter().for_each(|stray| signal(*stray, Signal::KILL));
     }
+}
 
-    fn signal_strays(&self, signal: Signal) {
-        for pid in &self.strays {
-            // Our own child, not reaped: the id cannot have passed to another process.
-            let _gone = kill_process(*pid, signal);
-        }
-    }
+/// To a child that is not reaped: its id cannot have passed to another process.
+fn signal(stray: Pid, signal: Signal) {
+    let _gone = kill_process(stray, signal);
 }
 
 /// A process that changed its user is not ours to end, nor to wait for.
