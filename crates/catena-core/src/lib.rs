@@ -12,6 +12,7 @@ pub mod effect;
 pub mod event;
 pub mod expr;
 pub mod failure;
+pub mod faults;
 pub mod ids;
 pub mod retry;
 pub mod state;

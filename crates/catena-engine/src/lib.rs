@@ -1,1 +1,26 @@
+//! The shell around the core. One dispatcher applies commands at once, does no I/O and never waits; one writer
+//! commits what has gathered; effects start when their events are durable. Time, slots, recovery and the
+//! ownership of a store live here, decisions do not.
 
+pub mod clock;
+mod config;
+mod context;
+mod dispatcher;
+mod engine;
+mod error;
+mod follow;
+mod launch;
+mod load;
+mod start;
+
+pub use catena_runners::{Call, Functions, Places};
+
+pub use self::{
+    clock::{Clock, SystemClock},
+    config::{Config, Reach},
+    engine::Engine,
+    error::Error,
+    follow::{Follower, Stream, StreamError, Update},
+    load::{load, read_state},
+    start::{StartRequest, Started},
+};

@@ -1,4 +1,17 @@
 //! Runners: what carries out one attempt of a step, and the helper that owns the processes. They know an
-//! attempt and nothing of chains, journals or retries.
+//! attempt and nothing of chains around it, journals or retries.
 
+mod attempt;
+mod classify;
+mod command;
+mod file;
+mod function;
+mod prepare;
 pub mod process;
+mod process_runner;
+mod shell;
+
+pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
+pub use function::{Call, Function, FunctionRunner, Functions};
+pub use prepare::CONTEXT_VARIABLE;
+pub use process_runner::{Files, HelperCommand, ProcessRunner, RunnerError};

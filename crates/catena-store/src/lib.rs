@@ -8,7 +8,6 @@
 mod codec;
 mod commit;
 mod error;
-pub mod faults;
 mod rows;
 pub mod sqlite;
 mod version;

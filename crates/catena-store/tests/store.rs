@@ -1,5 +1,7 @@
 //! What every store must do, run against SQLite; and what only a file can get wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc::channel},

@@ -12,6 +12,7 @@ use std::{
     sync::Mutex,
 };
 
+use catena_core::faults::{self, Fault};
 use rusqlite::{Connection, OpenFlags};
 
 use self::writer::Writer;
@@ -56,9 +57,10 @@ impl SqliteStore {
         self.writer.as_ref().map(Writer::lease)
     }
 
-    /// The boot in which the lease before this one was taken; `None` for the first.
-    pub fn previous_boot(&self) -> Option<String> {
-        self.writer.as_ref().and_then(|writer| writer.previous_boot().map(str::to_owned))
+    /// Whether the machine has been up since the lease before this one was taken: if not, no process of that
+    /// time is alive.
+    pub fn is_same_boot(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_same_boot)
     }
 
     /// How many transactions were committed, and how many events in them, since the store was opened.
@@ -117,7 +119,7 @@ fn connect_writer(path: &Path) -> Result<Connection, Error> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let synchronous = if crate::faults::is_on(crate::faults::Fault::NoSync) { "OFF" } else { "FULL" };
+    let synchronous = if faults::is_on(Fault::NoSync) { "OFF" } else { "FULL" };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
     connection.pragma_update(None, "mmap_size", 0)?;

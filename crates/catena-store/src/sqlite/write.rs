@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use catena_core::{ExecutionId, VisitNo};
+use catena_core::{
+    ExecutionId, VisitNo,
+    faults::{self, Fault},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    Append, Commit, Error, ExecutionRow, Head, Lease, Record, StepRow,
-    codec::encode,
-    faults::{self, Fault},
-    version::Version,
+    Append, Commit, Error, ExecutionRow, Head, Lease, Record, StepRow, codec::encode, version::Version,
 };
 
 pub(super) struct Batch<'a> {

@@ -11,14 +11,14 @@ use std::{
     thread::JoinHandle,
 };
 
-use catena_core::ExecutionId;
+use catena_core::{
+    ExecutionId,
+    faults::{self, Fault},
+};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::write::Batch;
-use crate::{
-    Commit, Done, Error, Head, Lease,
-    faults::{self, Fault},
-};
+use crate::{Commit, Done, Error, Head, Lease};
 
 /// Commits that go into one transaction at most: bounds how long the first of them waits for the last.
 const BATCH_MAX: usize = 1_024;
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     queue: Option<Sender<(Commit, Done)>>,
     thread: Option<JoinHandle<()>>,
     lease: Lease,
-    previous_boot: Option<String>,
+    is_same_boot: bool,
     counts: Arc<Counts>,
 }
 
@@ -41,9 +41,10 @@ struct Counts {
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, Error> {
-        let previous_boot = connection
+        let previous: Option<String> = connection
             .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
+        let is_same_boot = previous.is_none_or(|boot| boot == boot_id());
         let lease = take_lease(&connection)?;
         let (queue, receiver) = channel();
         let counts = Arc::new(Counts::default());
@@ -52,15 +53,15 @@ impl Writer {
             .name("catena-writer".into())
             .spawn(move || worker.run(&receiver))
             .map_err(Error::from)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), lease, previous_boot, counts })
+        Ok(Self { queue: Some(queue), thread: Some(thread), lease, is_same_boot, counts })
     }
 
     pub(super) fn lease(&self) -> Lease {
         self.lease
     }
 
-    pub(super) fn previous_boot(&self) -> Option<&str> {
-        self.previous_boot.as_deref()
+    pub(super) fn is_same_boot(&self) -> bool {
+        self.is_same_boot
     }
 
     pub(super) fn counts(&self) -> (u64, u64) {
@@ -88,7 +89,7 @@ impl Drop for Writer {
 }
 
 /// This boot of this machine: processes of another one are gone.
-pub(super) fn boot_id() -> String {
+fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }

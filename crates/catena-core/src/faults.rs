@@ -35,15 +35,20 @@ impl Fault {
     ];
 }
 
+#[cfg(feature = "faults")]
+static ON: std::sync::OnceLock<Fault> = std::sync::OnceLock::new();
+
+/// Switches on the fault of this name for the rest of the process; false if there is none of that name.
+#[cfg(feature = "faults")]
+pub fn switch_on(name: &str) -> bool {
+    let fault = Fault::ALL.iter().find(|(_, known)| *known == name);
+    fault.is_some_and(|(fault, _)| ON.set(*fault).is_ok())
+}
+
 /// Whether the fault is switched on.
 #[cfg(feature = "faults")]
 pub fn is_on(fault: Fault) -> bool {
-    use std::sync::LazyLock;
-    static ON: LazyLock<Option<Fault>> = LazyLock::new(|| {
-        let name = std::env::var("CATENA_FAULT").ok()?;
-        Fault::ALL.iter().find(|(_, known)| *known == name).map(|(fault, _)| *fault)
-    });
-    *ON == Some(fault)
+    ON.get() == Some(&fault)
 }
 
 /// Whether the fault is switched on: not in this build.

@@ -1,0 +1,192 @@
+//! Commit, then act: what was decided goes to the writer, and what follows from it happens when it is durable.
+
+use std::sync::Arc;
+
+use catena_core::{
+    Event, ExecutionId, Timestamp,
+    faults::{self, Fault},
+};
+use catena_runners::{Beginning, Recorded};
+use catena_store::{Actor, Append, Commit, Entry, Error as StoreError, Record};
+
+use super::{Dispatcher, Input, Reply, Shared, is_evictable, slots_moved};
+use crate::{
+    Error, Started,
+    launch::{self, Act},
+};
+
+/// What happens with a commit besides its events: before it in `records`, after it in the rest.
+#[derive(Default)]
+pub(super) struct Consequences {
+    pub(super) records: Vec<Record>,
+    pub(super) acts: Vec<Act>,
+    pub(super) reply: Option<Reply<()>>,
+    pub(super) recorded: Option<Recorded>,
+    pub(super) started: Option<(Started, Option<String>, Reply<Started>)>,
+}
+
+/// What the writer's thread does when the commit is durable.
+struct AfterCommit {
+    shared: Arc<Shared>,
+    execution: ExecutionId,
+    consequences: Consequences,
+    publish: Option<Arc<Vec<Entry>>>,
+    /// Tell the dispatcher, which may then let the execution go.
+    durable: Option<u64>,
+}
+
+impl Dispatcher {
+    /// Commits the events that an execution in memory has just decided.
+    pub(super) fn commit(
+        &mut self,
+        execution: ExecutionId,
+        now: Timestamp,
+        actor: Actor,
+        mut events: Vec<Event>,
+        mut consequences: Consequences,
+    ) {
+        let (ended, started) = slots_moved(&events);
+        self.slots.settle(ended, started);
+        let Some(state) = self.hot.get(&execution) else { return };
+        let effects = state.effects_of(&events);
+        consequences.acts.extend(effects.into_iter().map(|e| launch::act(state, e, Beginning::Fresh)));
+        let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
+        let wants_slot = state.agenda().ready().next().is_some();
+        let timer = state.agenda().next_timer();
+        let append = (!events.is_empty()).then(|| {
+            let append = Append::new(state, now, actor.clone(), events.clone());
+            plant_second_end(append, &mut events)
+        });
+        let publish = append.as_ref().and_then(|append| self.entries(append));
+        match timer {
+            Some((at, _)) => self.arm(execution, at),
+            None => self.disarm(execution),
+        }
+        if wants_slot {
+            self.slots.wait(execution);
+        }
+        let shared = Arc::clone(&self.shared);
+        let after = AfterCommit { shared, execution, consequences, publish, durable };
+        self.submit(append, after);
+    }
+
+    /// The events as followers get them, if there are any.
+    fn entries(&self, append: &Append) -> Option<Arc<Vec<Entry>>> {
+        if !self.shared.hub.is_followed(append.execution) {
+            return None;
+        }
+        let numbered = (append.expected + 1..).zip(&append.events);
+        let entries = numbered.map(|(seq, event)| Entry {
+            seq,
+            at: append.at,
+            actor: append.actor.clone(),
+            event: event.clone(),
+        });
+        Some(Arc::new(entries.collect()))
+    }
+
+    fn submit(&mut self, append: Option<Append>, mut after: AfterCommit) {
+        let records = std::mem::take(&mut after.consequences.records);
+        if append.is_none() && records.is_empty() {
+            return after.succeeded();
+        }
+        if faults::is_on(Fault::ActBeforeCommit) {
+            std::mem::take(&mut after.consequences.acts)
+                .into_iter()
+                .for_each(|act| self.shared.launcher.perform(act));
+        }
+        if faults::is_on(Fault::AcknowledgeBeforeCommit) {
+            after.acknowledge();
+        }
+        let commit = Commit { lease: self.shared.lease, records, append };
+        self.shared.store.submit(commit, Box::new(move |result| after.committed(result)));
+    }
+
+    /// Commits records that belong to no append.
+    pub(super) fn submit_records(&mut self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        let inputs = self.shared.inputs.clone();
+        let commit = Commit { lease: self.shared.lease, records, append: None };
+        self.shared.store.submit(
+            commit,
+            Box::new(move |result| {
+                if let Err(error) = result {
+                    drop(inputs.send(Input::Failed { error }));
+                }
+            }),
+        );
+    }
+}
+
+impl AfterCommit {
+    fn committed(self, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) => self.succeeded(),
+            Err(StoreError::KeyTaken { execution, same_input }) => self.key_taken(execution, same_input),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn succeeded(mut self) {
+        for act in std::mem::take(&mut self.consequences.acts) {
+            self.shared.launcher.perform(act);
+        }
+        self.acknowledge();
+        if let Some(entries) = &self.publish {
+            self.shared.hub.publish(self.execution, entries);
+        }
+        if let Some(seq) = self.durable {
+            // A dispatcher that has stopped needs to let nothing go.
+            drop(self.shared.inputs.send(Input::Durable { execution: self.execution, seq }));
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if let Some(reply) = self.consequences.reply.take() {
+            reply(Ok(()));
+        }
+        if let Some(recorded) = self.consequences.recorded.take() {
+            recorded(Ok(()));
+        }
+        if let Some((started, _, reply)) = self.consequences.started.take() {
+            reply(Ok(started));
+        }
+    }
+
+    /// The key was used before: this execution never was, and the answer is the first one's.
+    fn key_taken(mut self, first: ExecutionId, same_input: bool) {
+        drop(self.shared.inputs.send(Input::Forget { execution: self.execution }));
+        if let Some((_, key, reply)) = self.consequences.started.take() {
+            reply(if same_input {
+                Ok(Started { execution: first, is_new: false })
+            } else {
+                Err(Error::KeyConflict { key: key.unwrap_or_default(), execution: first })
+            });
+        }
+    }
+
+    fn failed(mut self, error: StoreError) {
+        drop(self.shared.inputs.send(Input::Failed { error: error.clone() }));
+        if let Some(reply) = self.consequences.reply.take() {
+            reply(Err(error.clone().into()));
+        }
+        if let Some(recorded) = self.consequences.recorded.take() {
+            recorded(Err(error.to_string()));
+        }
+        if let Some((_, _, reply)) = self.consequences.started.take() {
+            reply(Err(error.into()));
+        }
+    }
+}
+
+/// The planted fault: an end that is written twice.
+fn plant_second_end(mut append: Append, events: &mut [Event]) -> Append {
+    if faults::is_on(Fault::EndTwice)
+        && let Some(end @ Event::ExecutionEnded { .. }) = events.last()
+    {
+        append.events.push(end.clone());
+    }
+    append
+}

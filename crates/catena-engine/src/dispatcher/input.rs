@@ -1,0 +1,61 @@
+//! All that can come to the dispatcher.
+
+use catena_core::{ExecutionId, State, Value, event::Answer};
+use catena_runners::{AttemptKey, Recorded};
+use catena_store::Actor;
+
+use crate::{Error, StartRequest, Started};
+
+/// Answers a request; called from whichever thread knows the answer.
+pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+
+pub(crate) enum Input {
+    Start {
+        request: Box<StartRequest>,
+        is_known: bool,
+        reply: Reply<Started>,
+    },
+    Cancel {
+        execution: ExecutionId,
+        rollback: bool,
+        actor: Actor,
+        reply: Reply<()>,
+    },
+    Ended {
+        key: AttemptKey,
+        answer: Answer,
+    },
+    Checkpoint {
+        key: AttemptKey,
+        name: String,
+        value: Value,
+        recorded: Recorded,
+    },
+    /// An execution that was asked for has been read.
+    Loaded {
+        execution: ExecutionId,
+        state: Result<Box<State>, catena_store::Error>,
+    },
+    /// All that memory says of the execution up to `seq` is committed.
+    Durable {
+        execution: ExecutionId,
+        seq: u64,
+    },
+    /// The commit that created the execution was refused for its key: it never was.
+    Forget {
+        execution: ExecutionId,
+    },
+    /// A commit failed.
+    Failed {
+        error: catena_store::Error,
+    },
+    /// Time has moved.
+    Tick,
+    Stop,
+}
+
+/// What waits for an execution to be read.
+pub(crate) enum Deferred {
+    Advance,
+    Cancel { rollback: bool, actor: Actor, inbox: Option<u64>, reply: Option<Reply<()>> },
+}

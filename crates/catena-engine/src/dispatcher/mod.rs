@@ -1,0 +1,391 @@
+//! The dispatcher: one thread that alone changes executions. It takes inputs, decides at once, and hands
+//! commits to the writer; it does no I/O and never waits for anything but its next input.
+
+mod commit;
+mod input;
+mod recover;
+mod slots;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+};
+
+use catena_core::{
+    Command, Event, ExecutionId, Outside, Rejection, State, Timestamp, Value,
+    command::Start,
+    event::{Answer, Trigger},
+};
+use catena_runners::{AttemptKey, Recorded};
+use catena_store::{Actor, Lease, Record, Store};
+
+use self::{commit::Consequences, slots::Slots};
+pub(crate) use self::{
+    input::{Deferred, Input, Reply},
+    recover::Recovered,
+};
+use crate::{
+    Error, StartRequest, Started,
+    clock::Clock,
+    follow::Hub,
+    launch::{self, Launcher},
+    load::load,
+};
+
+/// Waits longer than this are not spent in memory.
+const EVICT_AFTER_MS: u64 = 10_000;
+/// Journals longer than this leave a snapshot when they are evicted.
+const SNAPSHOT_MIN_EVENTS: u64 = 200;
+
+/// What the dispatcher shares with the threads that carry out what it decides.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) launcher: Launcher,
+    pub(crate) hub: Hub,
+    pub(crate) inputs: Sender<Input>,
+    pub(crate) lease: Lease,
+}
+
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    inputs: Receiver<Input>,
+    hot: HashMap<ExecutionId, State>,
+    loading: HashMap<ExecutionId, Vec<Deferred>>,
+    /// When executions want to be woken, in memory or not.
+    timers: BTreeSet<(Timestamp, ExecutionId)>,
+    armed: HashMap<ExecutionId, Timestamp>,
+    slots: Slots,
+    next_number: u64,
+    /// Why nothing is accepted any more.
+    stopped: Option<String>,
+    random: std::hash::RandomState,
+    draws: u64,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(shared: Arc<Shared>, inputs: Receiver<Input>, slots: u32, next_number: u64) -> Self {
+        Self {
+            shared,
+            inputs,
+            hot: HashMap::new(),
+            loading: HashMap::new(),
+            timers: BTreeSet::new(),
+            armed: HashMap::new(),
+            slots: Slots::new(slots),
+            next_number,
+            stopped: None,
+            random: std::hash::RandomState::new(),
+            draws: 0,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.next_input() {
+                Some(Input::Stop) => break,
+                Some(input) => self.handle(input),
+                None => self.wake_due(),
+            }
+            self.grant_slots();
+        }
+        self.shared.hub.stop("it was closed");
+    }
+
+    /// The next input, or `None` when a timer is due.
+    fn next_input(&self) -> Option<Input> {
+        let Some((at, _)) = self.timers.first() else {
+            return Some(self.inputs.recv().unwrap_or(Input::Stop));
+        };
+        match self.shared.clock.time_until(*at) {
+            None => Some(self.inputs.recv().unwrap_or(Input::Stop)),
+            Some(patience) => match self.inputs.recv_timeout(patience) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Input::Stop),
+            },
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Start { request, is_known, reply } => self.start(*request, is_known, reply),
+            Input::Cancel { execution, rollback, actor, reply } => {
+                self.cancel(execution, rollback, actor, reply);
+            }
+            Input::Ended { key, answer } => self.ended(key, answer),
+            Input::Checkpoint { key, name, value, recorded } => self.checkpoint(key, name, value, recorded),
+            Input::Loaded { execution, state } => self.loaded(execution, state),
+            Input::Durable { execution, seq } => self.durable(execution, seq),
+            Input::Forget { execution } => self.forget(execution),
+            Input::Failed { error } => self.fail(&error),
+            Input::Tick => self.wake_due(),
+            Input::Stop => unreachable!("the loop ends there"),
+        }
+    }
+
+    fn outside(&mut self, slots: u32) -> Outside {
+        self.draws += 1;
+        let mut hasher = self.random.build_hasher();
+        hasher.write_u64(self.draws);
+        // 53 bits make a number in [0, 1).
+        let jitter = (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64;
+        Outside { now: self.shared.clock.now(), slots, jitter }
+    }
+
+    fn start(&mut self, request: StartRequest, is_known: bool, reply: Reply<Started>) {
+        if let Some(why) = &self.stopped {
+            return reply(Err(Error::Stopped(why.clone())));
+        }
+        let StartRequest { version, params, key, actor } = request;
+        let params = match version.chain.resolve_params(params) {
+            Ok(params) => params,
+            Err(problems) => return reply(Err(Error::Params(problems))),
+        };
+        let mut records = Vec::new();
+        if !is_known {
+            let (number, at) = (self.take_number(), self.shared.clock.now());
+            let version = Arc::clone(&version);
+            records.push(Record::Version { version, number, at, actor: actor.clone() });
+        }
+        let execution = ExecutionId(self.take_number());
+        records.push(Record::NextNumber(self.next_number));
+        if let Some(key) = &key {
+            let fingerprint = format!("{} {}", version.digest, params.as_json());
+            records.push(Record::StartKey { key: key.clone(), fingerprint, execution });
+        }
+        let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
+        let outside = self.outside(self.slots.offer(execution, 0));
+        let (state, events) = State::start(execution, Arc::clone(&version.chain), start, outside);
+        self.hot.insert(execution, state);
+        let started = Started { execution, is_new: true };
+        let consequences =
+            Consequences { records, started: Some((started, key, reply)), ..Consequences::default() };
+        self.commit(execution, outside.now, actor, events, consequences);
+    }
+
+    fn take_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    fn ended(&mut self, key: AttemptKey, answer: Answer) {
+        let command = Command::EndAttempt { visit: key.visit, attempt: key.attempt, answer };
+        let Some(state) = self.hot.get(&key.execution) else { return };
+        let settle = launch::settle(state, key);
+        let consequences = Consequences { acts: vec![settle], ..Consequences::default() };
+        match self.tell(key.execution, command, Actor::engine(), consequences) {
+            Ok(()) => {}
+            // Told twice: the end that was accepted stands.
+            Err((Rejection::NotRunning { .. } | Rejection::Ended, consequences)) => {
+                consequences.acts.into_iter().for_each(|act| self.shared.launcher.perform(act));
+            }
+            Err((Rejection::Undoing | Rejection::AlreadyCancelling, _)) => {}
+        }
+    }
+
+    fn checkpoint(&mut self, key: AttemptKey, name: String, value: Value, recorded: Recorded) {
+        let command = Command::RecordCheckpoint { visit: key.visit, attempt: key.attempt, name, value };
+        if !self.hot.contains_key(&key.execution) {
+            return recorded(Err("the execution is not running".to_owned()));
+        }
+        let consequences = Consequences { recorded: Some(recorded), ..Consequences::default() };
+        if let Err((rejection, consequences)) =
+            self.tell(key.execution, command, Actor::engine(), consequences)
+            && let Some(recorded) = consequences.recorded
+        {
+            recorded(Err(rejection.to_string()));
+        }
+    }
+
+    /// Tells an execution in memory something and commits what it answers.
+    fn tell(
+        &mut self,
+        execution: ExecutionId,
+        command: Command,
+        actor: Actor,
+        consequences: Consequences,
+    ) -> Result<(), (Rejection, Consequences)> {
+        let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
+        let outside = self.outside(self.slots.offer(execution, freed));
+        let Some(state) = self.hot.get_mut(&execution) else { return Err((Rejection::Ended, consequences)) };
+        match state.decide(command, outside) {
+            Ok(events) => {
+                self.commit(execution, outside.now, actor, events, consequences);
+                Ok(())
+            }
+            Err(rejection) => Err((rejection, consequences)),
+        }
+    }
+
+    fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor, reply: Reply<()>) {
+        if let Some(why) = &self.stopped {
+            return reply(Err(Error::Stopped(why.clone())));
+        }
+        let deferred = Deferred::Cancel { rollback, actor, inbox: None, reply: Some(reply) };
+        self.with_state(execution, deferred);
+    }
+
+    /// Does something with an execution as soon as it is in memory.
+    fn with_state(&mut self, execution: ExecutionId, deferred: Deferred) {
+        if self.hot.contains_key(&execution) {
+            return self.resume(execution, deferred);
+        }
+        let is_first = !self.loading.contains_key(&execution);
+        self.loading.entry(execution).or_default().push(deferred);
+        if is_first {
+            let shared = Arc::clone(&self.shared);
+            // Reading is I/O, so it has a thread of its own; the answer comes as an input.
+            let reader = std::thread::Builder::new().name("catena-load".into()).spawn(move || {
+                let state = load(&*shared.store, execution).map(Box::new);
+                drop(shared.inputs.send(Input::Loaded { execution, state }));
+            });
+            if let Err(error) = reader {
+                self.refuse_deferred(execution, &error.into());
+            }
+        }
+    }
+
+    fn resume(&mut self, execution: ExecutionId, deferred: Deferred) {
+        match deferred {
+            Deferred::Advance => {
+                // An advance is never rejected.
+                drop(self.tell(execution, Command::Advance, Actor::engine(), Consequences::default()));
+            }
+            Deferred::Cancel { rollback, actor, inbox, reply } => {
+                let records = inbox.map(|id| Record::InboxTaken { id }).into_iter().collect();
+                let consequences = Consequences { records, reply, ..Consequences::default() };
+                let command = Command::CancelExecution { rollback };
+                if let Err((rejection, consequences)) = self.tell(execution, command, actor, consequences) {
+                    self.submit_records(consequences.records);
+                    if let Some(reply) = consequences.reply {
+                        reply(Err(rejection.into()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn loaded(&mut self, execution: ExecutionId, state: Result<Box<State>, catena_store::Error>) {
+        match state {
+            Err(error) => self.refuse_deferred(execution, &error),
+            Ok(state) => {
+                self.hot.insert(execution, *state);
+                for deferred in self.loading.remove(&execution).unwrap_or_default() {
+                    self.resume(execution, deferred);
+                }
+                self.drop_if_done(execution);
+            }
+        }
+    }
+
+    fn refuse_deferred(&mut self, execution: ExecutionId, error: &catena_store::Error) {
+        for deferred in self.loading.remove(&execution).unwrap_or_default() {
+            if let Deferred::Cancel { reply: Some(reply), .. } = deferred {
+                reply(Err(match error {
+                    catena_store::Error::NotFound(_) => Error::UnknownExecution(execution),
+                    other => other.clone().into(),
+                }));
+            }
+        }
+    }
+
+    fn wake_due(&mut self) {
+        let now = self.shared.clock.now();
+        while let Some((at, execution)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.disarm(execution);
+            self.with_state(execution, Deferred::Advance);
+        }
+    }
+
+    fn arm(&mut self, execution: ExecutionId, at: Timestamp) {
+        self.disarm(execution);
+        self.timers.insert((at, execution));
+        self.armed.insert(execution, at);
+    }
+
+    fn disarm(&mut self, execution: ExecutionId) {
+        if let Some(at) = self.armed.remove(&execution) {
+            self.timers.remove(&(at, execution));
+        }
+    }
+
+    fn grant_slots(&mut self) {
+        while self.stopped.is_none()
+            && let Some(execution) = self.slots.next()
+        {
+            let outside = self.outside(1);
+            let Some(state) = self.hot.get_mut(&execution) else { continue };
+            let events = state.decide(Command::Advance, outside).expect("an advance is never rejected");
+            self.commit(execution, outside.now, Actor::engine(), events, Consequences::default());
+        }
+    }
+
+    /// Memory says no more than the store: what has ended or only waits can leave it.
+    fn durable(&mut self, execution: ExecutionId, seq: u64) {
+        if self.hot.get(&execution).is_some_and(|state| state.seq() == seq) {
+            self.drop_if_done(execution);
+        }
+    }
+
+    fn drop_if_done(&mut self, execution: ExecutionId) {
+        let Some(state) = self.hot.get(&execution) else { return };
+        if !state.has_ended() && !is_evictable(state, self.shared.clock.now()) {
+            return;
+        }
+        if !state.has_ended() && state.seq() >= SNAPSHOT_MIN_EVENTS {
+            let snapshot = Record::Snapshot { execution, seq: state.seq(), state: state.to_snapshot() };
+            self.submit_records(vec![snapshot]);
+        }
+        self.hot.remove(&execution);
+    }
+
+    fn forget(&mut self, execution: ExecutionId) {
+        if let Some(state) = self.hot.remove(&execution) {
+            let held = u32::try_from(state.agenda().live().count()).unwrap_or(0);
+            self.slots.settle(held, 0);
+            self.disarm(execution);
+        }
+    }
+
+    /// A storage error: nothing is accepted any more, and what is in memory is not trusted. All that was
+    /// acknowledged is in the store, and the next engine goes on from there.
+    fn fail(&mut self, error: &catena_store::Error) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let why = error.to_string();
+        self.shared.hub.stop(&why);
+        self.stopped = Some(why);
+        self.hot.clear();
+        self.timers.clear();
+        self.armed.clear();
+        for execution in self.loading.keys().copied().collect::<Vec<_>>() {
+            self.refuse_deferred(execution, error);
+        }
+    }
+}
+
+/// Whether an execution only waits, and long enough that it need not wait in memory.
+fn is_evictable(state: &State, now: Timestamp) -> bool {
+    let agenda = state.agenda();
+    let works = agenda.live().next().is_some() || agenda.ready().next().is_some();
+    let wakes_soon = agenda.next_timer().is_some_and(|(at, _)| at < now.plus_ms(EVICT_AFTER_MS));
+    !works && !wakes_soon
+}
+
+/// How many attempts started and ended in these events: what they do to the slots.
+fn slots_moved(events: &[Event]) -> (u32, u32) {
+    let count = |matches: fn(&Event) -> bool| {
+        u32::try_from(events.iter().filter(|event| matches(event)).count()).unwrap_or(u32::MAX)
+    };
+    let ended = count(|event| matches!(event, Event::AttemptEnded { .. }));
+    let started = count(|event| matches!(event, Event::AttemptStarted { .. }));
+    (ended, started)
+}

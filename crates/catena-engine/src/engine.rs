@@ -1,0 +1,187 @@
+//! The engine as its users see it: open a store, start executions, follow them, close.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, mpsc::channel},
+    thread::JoinHandle,
+};
+
+use catena_core::{ExecutionId, State};
+use catena_runners::{Files, FunctionRunner, ProcessRunner};
+use catena_store::{
+    Actor, ExecutionFilter, ExecutionRow, Store,
+    sqlite::{HostLock, SqliteStore},
+};
+
+use crate::{
+    Config, Error, Follower, Reach, StartRequest, Started, Stream,
+    dispatcher::{Dispatcher, Input, Recovered, Shared},
+    launch::{Inbound, Launcher},
+    load::load,
+};
+
+/// The one host of a store. Dropping it closes it: attempts in processes go on, and the next engine attaches to
+/// them.
+pub struct Engine {
+    shared: Arc<Shared>,
+    sqlite: Arc<SqliteStore>,
+    dispatcher: Option<JoinHandle<()>>,
+    recovered: Vec<ExecutionId>,
+    stream_ttl: std::time::Duration,
+    _lock: HostLock,
+}
+
+impl Engine {
+    /// Takes the store over and goes on with what is unfinished in it.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        make_home(&config)?;
+        let lock = HostLock::take(&config.store)?;
+        let sqlite = Arc::new(SqliteStore::open(&config.store, &lock)?);
+        let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
+        let lease = sqlite.lease().expect("a store opened for writing has a lease");
+        let found = find_unfinished(&*store, config.reach, sqlite.is_same_boot())?;
+        let next_number = store.next_number()?;
+        let (inputs, receiver) = channel();
+        let launcher = launcher(&config, &inputs, Arc::clone(&store))?;
+        let shared = Arc::new(Shared {
+            store,
+            clock: config.clock,
+            launcher,
+            hub: crate::follow::Hub::default(),
+            inputs,
+            lease,
+        });
+        let recovered =
+            found.states.iter().map(State::id).chain(found.sleeping.iter().map(|(id, _)| *id)).collect();
+        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, config.slots, next_number);
+        let thread = std::thread::Builder::new()
+            .name("catena-dispatch".into())
+            .spawn(move || {
+                dispatcher.recover(found);
+                dispatcher.run();
+            })
+            .map_err(Error::io("start the dispatcher"))?;
+        let (dispatcher, stream_ttl) = (Some(thread), config.stream_ttl);
+        Ok(Self { shared, sqlite, dispatcher, recovered, stream_ttl, _lock: lock })
+    }
+
+    /// The unfinished executions that were found and are going on.
+    pub fn recovered(&self) -> &[ExecutionId] {
+        &self.recovered
+    }
+
+    /// Starts an execution; returns when its start is durable, with its number.
+    pub fn start(&self, request: StartRequest) -> Result<Started, Error> {
+        let is_known = self.shared.store.has_version(&request.version.digest)?;
+        self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
+    }
+
+    /// Asks an execution to end; returns when that is durable. Its end comes as an event.
+    pub fn cancel(&self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
+        self.ask(|reply| Input::Cancel { execution, rollback, actor, reply })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        input: impl FnOnce(Box<dyn FnOnce(Result<T, Error>) + Send>) -> Input,
+    ) -> Result<T, Error> {
+        let (sender, receiver) = channel();
+        let reply = Box::new(move |answer| drop(sender.send(answer)));
+        let gone = |_| Error::Stopped("its dispatcher has gone".to_owned());
+        self.shared
+            .inputs
+            .send(input(reply))
+            .map_err(|_| Error::Stopped("its dispatcher has gone".to_owned()))?;
+        receiver.recv().map_err(gone)?
+    }
+
+    /// The events of an execution behind `after`, those that are there and those to come.
+    pub fn follow(&self, execution: ExecutionId, after: u64) -> Result<Follower, Error> {
+        Follower::new(Arc::clone(&self.shared.store), &self.shared.hub, execution, after)
+    }
+
+    /// The stream of an execution, for asking now and then.
+    pub fn stream(&self, execution: ExecutionId) -> Stream {
+        Stream {
+            store: Arc::clone(&self.shared.store),
+            clock: Arc::clone(&self.shared.clock),
+            execution,
+            ttl: self.stream_ttl,
+        }
+    }
+
+    /// Waits for the end of an execution.
+    pub fn wait(&self, execution: ExecutionId) -> Result<ExecutionRow, Error> {
+        let mut follower = self.follow(execution, 0)?;
+        while follower.next_event()?.is_some() {}
+        self.shared.store.execution(execution)?.ok_or(Error::UnknownExecution(execution))
+    }
+
+    pub fn store(&self) -> &Arc<SqliteStore> {
+        &self.sqlite
+    }
+
+    /// Says that a clock which is told rather than read has moved.
+    pub fn tick(&self) {
+        drop(self.shared.inputs.send(Input::Tick));
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        drop(self.shared.inputs.send(Input::Stop));
+        if let Some(dispatcher) = self.dispatcher.take() {
+            // A panic of the dispatcher has been reported by its thread.
+            drop(dispatcher.join());
+        }
+    }
+}
+
+fn make_home(config: &Config) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(&config.places.root).map_err(Error::io("make the home folder"))?;
+    match config.store.parent() {
+        Some(folder) => builder.create(folder).map_err(Error::io("make the store's folder")),
+        None => Ok(()),
+    }
+}
+
+fn find_unfinished(store: &dyn Store, reach: Reach, same_boot: bool) -> Result<Recovered, Error> {
+    let is_within = |id: ExecutionId| reach == Reach::All || reach == Reach::Only(id);
+    let inbox: Vec<_> = store.inbox()?.into_iter().filter(|item| is_within(item.execution)).collect();
+    let commanded: BTreeSet<ExecutionId> = inbox.iter().map(|item| item.execution).collect();
+    let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+    let mut found = Recovered { inbox, same_boot, ..Recovered::default() };
+    for row in store.executions(&filter)?.into_iter().rev().filter(|row| is_within(row.id)) {
+        match row.wake_at {
+            Some(at) if !row.owned && !commanded.contains(&row.id) => found.sleeping.push((row.id, at)),
+            Some(_) | None => found.states.push(load(store, row.id)?),
+        }
+    }
+    Ok(found)
+}
+
+fn launcher(
+    config: &Config,
+    inputs: &std::sync::mpsc::Sender<Input>,
+    store: Arc<dyn Store>,
+) -> Result<Launcher, Error> {
+    let sink = Arc::new(Inbound(inputs.clone()));
+    let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
+    let functions = FunctionRunner::new(config.functions.clone(), threads, sink.clone())
+        .map_err(Error::io("start the threads of functions"))?;
+    let (places, files) = (config.places.clone(), Box::new(StoredFiles(store)));
+    let processes =
+        ProcessRunner::new(places, files, Arc::clone(&config.helper), config.environment.clone(), sink);
+    Ok(Launcher::new(functions, processes))
+}
+
+struct StoredFiles(Arc<dyn Store>);
+
+impl Files for StoredFiles {
+    fn read(&self, digest: &str) -> Result<Vec<u8>, String> {
+        self.0.blob(digest).map_err(|error| error.to_string())
+    }
+}

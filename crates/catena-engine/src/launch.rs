@@ -1,0 +1,115 @@
+//! From effects to runners: which runner carries out which kind.
+
+use std::sync::{Arc, mpsc::Sender};
+
+use catena_core::{Effect, State, Value, chain::Work, event::Answer, state::VisitPhase};
+use catena_runners::{
+    Attempt, AttemptKey, Beginning, FunctionRunner, ProcessRunner, Recorded, Sink, StepRunner,
+};
+
+use crate::{context, dispatcher::Input};
+
+/// An effect with all that a runner needs, made while the state is at hand and carried out after the commit.
+pub(crate) enum Act {
+    Start(Box<Attempt>),
+    Stop(AttemptKey, Runner),
+    Settle(AttemptKey, Runner),
+}
+
+/// Which runner has an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Function,
+    Process,
+}
+
+pub(crate) struct Launcher {
+    functions: FunctionRunner,
+    processes: Arc<ProcessRunner>,
+}
+
+impl Launcher {
+    pub(crate) fn new(functions: FunctionRunner, processes: Arc<ProcessRunner>) -> Self {
+        Self { functions, processes }
+    }
+
+    pub(crate) fn perform(&self, act: Act) {
+        match act {
+            Act::Start(attempt) => self.runner(runner_of(&attempt.step().work)).start(*attempt),
+            Act::Stop(key, runner) => self.runner(runner).stop(key),
+            Act::Settle(key, runner) => self.runner(runner).settle(key),
+        }
+    }
+
+    fn runner(&self, runner: Runner) -> &dyn StepRunner {
+        match runner {
+            Runner::Function => &self.functions,
+            Runner::Process => &*self.processes,
+        }
+    }
+}
+
+fn runner_of<B>(work: &Work<B>) -> Runner {
+    match work {
+        Work::Function { .. } => Runner::Function,
+        Work::Shell { .. }
+        | Work::Command { .. }
+        | Work::File { .. }
+        | Work::Set { .. }
+        | Work::Group { .. }
+        | Work::Parallel { .. }
+        | Work::ForEach { .. } => Runner::Process,
+    }
+}
+
+/// What `effect` asks of a runner.
+pub(crate) fn act(state: &State, effect: Effect, beginning: Beginning) -> Act {
+    match effect {
+        Effect::StartAttempt { visit, attempt } => {
+            let key = AttemptKey { execution: state.id(), visit, attempt };
+            Act::Start(Box::new(attempt_of(state, key, beginning)))
+        }
+        Effect::StopAttempt { visit, attempt } => {
+            let key = AttemptKey { execution: state.id(), visit, attempt };
+            Act::Stop(key, runner_of(&state.step_of(visit).work))
+        }
+    }
+}
+
+pub(crate) fn settle(state: &State, key: AttemptKey) -> Act {
+    Act::Settle(key, runner_of(&state.step_of(key.visit).work))
+}
+
+fn attempt_of(state: &State, key: AttemptKey, beginning: Beginning) -> Attempt {
+    let visit = state.visit(key.visit);
+    debug_assert!(matches!(visit.phase, VisitPhase::Attempting { .. }));
+    let step = state.step_of(key.visit);
+    Attempt {
+        key,
+        address: state.address(key.visit),
+        chain: Arc::clone(state.chain()),
+        step: visit.step,
+        input: visit.input.clone(),
+        checkpoints: visit.checkpoints.clone(),
+        context: context::is_wanted(step).then(|| context::of(state, visit.step)),
+        beginning,
+    }
+}
+
+/// What attempts tell goes to the dispatcher's queue.
+pub(crate) struct Inbound(pub(crate) Sender<Input>);
+
+impl Sink for Inbound {
+    fn ended(&self, key: AttemptKey, answer: Answer) {
+        // After the dispatcher has gone there is nobody to tell; the runner tells the next engine.
+        drop(self.0.send(Input::Ended { key, answer }));
+    }
+
+    fn checkpoint(&self, key: AttemptKey, name: String, value: Value, recorded: Recorded) {
+        if let Err(refused) = self.0.send(Input::Checkpoint { key, name, value, recorded })
+            && let Input::Checkpoint { recorded, .. } = refused.0
+        {
+            recorded(Err("the engine has stopped".to_owned()));
+        }
+    }
+}

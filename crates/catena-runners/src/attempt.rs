@@ -1,0 +1,113 @@
+//! The contract between the engine and a runner: one attempt in, one answer out.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use catena_core::{
+    Address, AttemptNo, Chain, ExecutionId, StepIx, Value, VisitNo,
+    chain::Step,
+    event::{Answer, Input},
+};
+
+/// Which attempt of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptKey {
+    pub execution: ExecutionId,
+    pub visit: VisitNo,
+    pub attempt: AttemptNo,
+}
+
+impl fmt::Display for AttemptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.execution, self.visit, self.attempt)
+    }
+}
+
+/// One attempt, whose start is in the journal.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub key: AttemptKey,
+    pub address: Address,
+    pub chain: Arc<Chain>,
+    pub step: StepIx,
+    /// What is not constant in the step, resolved.
+    pub input: Input,
+    /// What earlier attempts of the visit left.
+    pub checkpoints: BTreeMap<String, Value>,
+    /// What the execution has done so far, for steps that ask for it.
+    pub context: Option<serde_json::Value>,
+    pub beginning: Beginning,
+}
+
+impl Attempt {
+    pub fn step(&self) -> &Step {
+        self.chain.step(self.step)
+    }
+}
+
+/// How the engine comes to ask for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// Its start was committed just now.
+    Fresh,
+    /// Its start was committed by an engine that is gone; `same_boot` says whether the machine has been up
+    /// since, so that what a runner has written down is there.
+    Recovered { same_boot: bool },
+}
+
+/// Called when a checkpoint is durable, or refused.
+pub type Recorded = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// The engine, as an attempt sees it.
+pub trait Sink: Send + Sync {
+    /// The attempt has ended; called once. An end that is told twice is accepted once.
+    fn ended(&self, key: AttemptKey, answer: Answer);
+
+    /// Leaves a named value for the attempt's successor.
+    fn checkpoint(&self, key: AttemptKey, name: String, value: Value, recorded: Recorded);
+}
+
+/// Carries out attempts of some kinds. No method waits.
+pub trait StepRunner: Send + Sync {
+    /// Starts the attempt, or attaches to it where it runs already.
+    fn start(&self, attempt: Attempt);
+
+    /// Asks a live attempt to end; its answer comes as every answer does.
+    fn stop(&self, key: AttemptKey);
+
+    /// The attempt's end is committed: nothing of it needs to be remembered.
+    fn settle(&self, key: AttemptKey);
+}
+
+/// Where a store keeps what is not in its database.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub root: PathBuf,
+}
+
+impl Places {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn log(&self, execution: ExecutionId, address: &str, attempt: AttemptNo) -> PathBuf {
+        self.logs(execution).join(format!("{address}.{attempt}.log"))
+    }
+
+    pub fn logs(&self, execution: ExecutionId) -> PathBuf {
+        self.root.join("logs").join(execution.to_string())
+    }
+
+    /// The private folder of an execution.
+    pub fn run(&self, execution: ExecutionId) -> PathBuf {
+        self.root.join("run").join(execution.to_string())
+    }
+
+    /// Where stored step files are put to be run.
+    pub fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    pub fn helper(&self) -> PathBuf {
+        self.root.join("helper")
+    }
+}

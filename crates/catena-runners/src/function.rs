@@ -1,0 +1,146 @@
+//! Rust functions that an embedding program registered: each call runs on a thread of its own, as long as it
+//! likes. They live and die with the engine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::channel,
+    },
+};
+
+use catena_core::{Failure, Value, chain::Work, event::Answer};
+
+use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start};
+
+/// A registered function.
+pub type Function = dyn Fn(&Call) -> Result<Value, Failure> + Send + Sync;
+
+/// The functions that chains may name.
+#[derive(Clone, Default)]
+pub struct Functions(HashMap<String, Arc<Function>>);
+
+impl Functions {
+    /// Registers `function` under `name`; a later one of the same name wins.
+    #[must_use]
+    pub fn with(
+        mut self,
+        name: &str,
+        function: impl Fn(&Call) -> Result<Value, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.insert(name.to_owned(), Arc::new(function));
+        self
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+/// One call of a function.
+pub struct Call {
+    key: AttemptKey,
+    pub parameters: Value,
+    /// What earlier attempts of this visit left.
+    pub checkpoints: BTreeMap<String, Value>,
+    cancelled: Arc<AtomicBool>,
+    sink: Arc<dyn Sink>,
+}
+
+impl Call {
+    /// Names this attempt for an idempotent receiver: the same execution and visit give the same text in every
+    /// attempt.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.key.execution, self.key.visit)
+    }
+
+    /// Whether somebody asked the call to end; a function that takes long looks now and then.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Leaves a named value for the successor of this attempt; returns when it is durable.
+    pub fn checkpoint(&self, name: &str, value: Value) -> Result<(), String> {
+        let (sender, receiver) = channel();
+        let recorded = Box::new(move |result| drop(sender.send(result)));
+        self.sink.checkpoint(self.key, name.to_owned(), value, recorded);
+        receiver.recv().unwrap_or_else(|_| Err("the engine has stopped".to_owned()))
+    }
+}
+
+pub struct FunctionRunner {
+    functions: Functions,
+    sink: Arc<dyn Sink>,
+    /// The threads: kept warm, bounded by the slots of the engine.
+    threads: tokio::runtime::Runtime,
+    live: Arc<Mutex<HashMap<AttemptKey, Arc<AtomicBool>>>>,
+}
+
+impl FunctionRunner {
+    /// `threads` bounds how many calls run at once.
+    pub fn new(functions: Functions, threads: usize, sink: Arc<dyn Sink>) -> std::io::Result<Self> {
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(threads.max(1))
+            .thread_name("catena-function")
+            .build()?;
+        Ok(Self { functions, sink, threads, live: Arc::default() })
+    }
+
+    fn call(&self, attempt: Attempt) -> Result<(), Answer> {
+        if attempt.beginning != Beginning::Fresh {
+            return Err(Answer::Lost { message: "the engine that ran it ended".into() });
+        }
+        let Work::Function { function: name, .. } = &attempt.step().work else {
+            return Err(Answer::Failed { failure: cannot_start("the step is no function") });
+        };
+        let Some(function) = self.functions.0.get(name).cloned() else {
+            let failure = cannot_start(format!("no function `{name}` is registered in this program"));
+            return Err(Answer::Failed { failure });
+        };
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
+        let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
+        self.threads.spawn_blocking(move || {
+            let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
+            let key = attempt.key;
+            let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink };
+            let answer = answer(&*function, &call);
+            live.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            call.sink.ended(key, answer);
+        });
+        Ok(())
+    }
+}
+
+fn answer(function: &Function, call: &Call) -> Answer {
+    match catch_unwind(AssertUnwindSafe(|| function(call))) {
+        Ok(Ok(value)) => Answer::Succeeded { value: Some(value) },
+        Ok(Err(_)) if call.is_cancelled() => Answer::Cancelled {},
+        Ok(Err(failure)) => Answer::Failed { failure },
+        Err(panic) => Answer::Lost { message: format!("it panicked: {}", panic_text(&*panic)) },
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl StepRunner for FunctionRunner {
+    fn start(&self, attempt: Attempt) {
+        let key = attempt.key;
+        if let Err(answer) = self.call(attempt) {
+            self.sink.ended(key, answer);
+        }
+    }
+
+    fn stop(&self, key: AttemptKey) {
+        if let Some(cancelled) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn settle(&self, _key: AttemptKey) {}
+}

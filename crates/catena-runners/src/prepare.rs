@@ -1,0 +1,116 @@
+//! The first phase of a process attempt: program, arguments, environment, folders. What differs by kind comes
+//! from the kind's module.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use catena_core::{
+    Failure, FailureType, Value,
+    chain::{Chain, Process, Work},
+    template::Template,
+    value::INLINE_MAX_BYTES,
+};
+
+use crate::{
+    Attempt, Beginning, Places, command, file,
+    process::{Launch, Token, WhenUnknown},
+    process_runner::Files,
+    shell,
+};
+
+/// Between TERM and KILL.
+pub(crate) const GRACE_MS: u64 = 5_000;
+/// The name of the variable that tells a step where the context file is; a step that names it gets the file.
+pub const CONTEXT_VARIABLE: &str = "CATENA_CONTEXT";
+
+/// A program and its arguments.
+pub(crate) struct Invocation {
+    pub(crate) program: String,
+    pub(crate) args: Vec<String>,
+}
+
+pub(crate) fn launch(attempt: &Attempt, places: &Places, files: &dyn Files) -> Result<Launch, Failure> {
+    let step = attempt.step();
+    let process = step.work.process().ok_or_else(|| cannot_start("the step's kind has no process"))?;
+    let Invocation { program, args } = match &step.work {
+        Work::Shell { script, interpreter, .. } => shell::invocation(script, interpreter.as_ref()),
+        Work::Command { argv, .. } => command::invocation(argv, &attempt.input.argv)?,
+        Work::File { file, .. } => file::invocation(file, places, files)?,
+        Work::Function { .. }
+        | Work::Set { .. }
+        | Work::Group { .. }
+        | Work::Parallel { .. }
+        | Work::ForEach { .. } => return Err(cannot_start("the step's kind has no process")),
+    };
+    let dir = places.run(attempt.key.execution);
+    let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
+    let (output, context) = (own("output"), own("context"));
+    write_context(attempt, &dir, &context)?;
+    Ok(Launch {
+        token: Token::new(attempt.key.to_string()),
+        program,
+        args,
+        env: environment(attempt, process, [&dir, &output, &context]),
+        cwd: workdir(&attempt.chain, process, places),
+        stdin: stdin(attempt, process),
+        timeout_ms: step.timeout_ms,
+        grace_ms: GRACE_MS,
+        log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
+        output,
+        dir,
+        capture_max: if step.output_key.is_some() { INLINE_MAX_BYTES as u64 } else { 0 },
+        unknown: match attempt.beginning {
+            Beginning::Fresh | Beginning::Recovered { same_boot: true } => WhenUnknown::Start,
+            Beginning::Recovered { same_boot: false } => WhenUnknown::Report,
+        },
+    })
+}
+
+pub(crate) fn cannot_start(message: impl Into<String>) -> Failure {
+    Failure::lasting(FailureType::CannotStart, message)
+}
+
+fn workdir(chain: &Chain, process: &Process, places: &Places) -> PathBuf {
+    let base = chain.workdir.as_ref().map_or_else(|| places.root.clone(), PathBuf::from);
+    process.workdir.as_ref().map_or(base.clone(), |own| base.join(own))
+}
+
+/// The chain's variables, the step's over them, and what every step gets over all.
+fn environment(attempt: &Attempt, process: &Process, paths: [&Path; 3]) -> Vec<(String, String)> {
+    let [dir, output, context] = paths.map(|path| path.display().to_string());
+    let constants =
+        attempt.chain.env.iter().chain(&process.env).filter_map(|(name, template)| match template {
+            Template::Const(value) => Some((name.clone(), value.to_text())),
+            _ => None,
+        });
+    let mut variables: BTreeMap<String, String> = constants.collect();
+    variables.extend(attempt.input.env.iter().map(|(name, value)| (name.clone(), value.to_text())));
+    let own = [
+        ("CATENA_EXECUTION_ID", attempt.key.execution.to_string()),
+        ("CATENA_STEP", attempt.step().id.to_string()),
+        ("CATENA_ADDRESS", attempt.address.to_string()),
+        ("CATENA_ATTEMPT", attempt.key.attempt.to_string()),
+        ("CATENA_DIR", dir),
+        ("CATENA_OUTPUT", output),
+        (CONTEXT_VARIABLE, context),
+    ];
+    variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    variables.into_iter().collect()
+}
+
+fn stdin(attempt: &Attempt, process: &Process) -> Option<Vec<u8>> {
+    let constant = process.stdin.as_ref().and_then(|template| match template {
+        Template::Const(value) => Some(value),
+        _ => None,
+    });
+    attempt.input.stdin.as_ref().or(constant).map(|value: &Value| value.to_text().into_bytes())
+}
+
+/// No file before there is something to write: only steps that name the variable have a context.
+fn write_context(attempt: &Attempt, dir: &Path, path: &Path) -> Result<(), Failure> {
+    let Some(context) = &attempt.context else { return Ok(()) };
+    let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, context.to_string()));
+    written.map_err(|error| cannot_start(format!("cannot write the context to {}: {error}", path.display())))
+}
