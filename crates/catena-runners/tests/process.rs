@@ -197,6 +197,7 @@ fn shell(folder: &Path, text: &str) -> Launch {
 }
 
 fn is_alive(pid: &str) -> bool {
+    assert!(!pid.is_empty(), "the process never said its id");
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
@@ -340,7 +341,7 @@ fn children_in_the_group_end_with_their_leader() {
     assert!(!is_alive(String::from_utf8(ended.stdout).unwrap().trim()));
 }
 
-/// Starts a daemon in a session of its own that writes its id into the pipe `$1`.
+/// A daemon in a session of its own that says its id.
 const DAEMON: &str = "setsid sh -c 'echo $$; exec sleep 100'";
 
 fn a_daemon_ends_with_its_attempt_alone() {

@@ -185,11 +185,29 @@ impl Stat {
     }
 }
 
-/// Whether the environment that process `pid` was started with holds the variable `MARK`, and with what value.
-pub(super) fn mark_of(pid: i32) -> Option<OsString> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let environment = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).ok()?;
-    let entries = environment.split(|byte| *byte == 0);
-    let value = entries.filter_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"=")).next()?;
-    Some(OsString::from_vec(value.to_vec()))
+/// What the environment that a process was started with says of its attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Of(OsString),
+    Absent,
+    /// Nothing to read: started with none, in the middle of an exec, or gone.
+    Empty,
+}
+
+impl Mark {
+    pub(super) fn of(pid: i32) -> Self {
+        use std::os::unix::ffi::OsStringExt as _;
+        let environment = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ"));
+        let environment = environment.unwrap_or_default();
+        if environment.is_empty() {
+            return Self::Empty;
+        }
+        let mut entries = environment.split(|byte| *byte == 0);
+        let value = entries.find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
+        value.map_or(Self::Absent, |value| Self::Of(OsString::from_vec(value.to_vec())))
+    }
+
+    pub(super) fn is(&self, mark: &str) -> bool {
+        matches!(self, Self::Of(value) if value.as_os_str() == mark)
+    }
 }

@@ -16,12 +16,16 @@ use rustix::process::{
     pidfd_send_signal, waitid, waitpid,
 };
 
-use super::child::{Group, Stat, mark_of};
+use super::child::{Group, Mark, Stat};
 use super::error::Error;
 use super::records::Unfinished;
 
 /// How long the processes of a dead helper may take to die of KILL.
 const DEATH_MAX: Duration = Duration::from_secs(10);
+
+/// How often, and how far apart, an environment that seems empty is read.
+const EMPTY_LOOKS: u32 = 5;
+const EMPTY_PAUSE: Duration = Duration::from_millis(1);
 
 /// The first processes of running attempts: the children the helper expects to have.
 #[derive(Clone, Default)]
@@ -79,11 +83,23 @@ impl Rest {
 
     /// An orphan whose environment says nothing belongs to the attempt that ends while no other runs.
     fn has_stray(&self, pid: Pid) -> bool {
-        match mark_of(raw(pid)) {
-            Some(mark) => mark.as_os_str() == self.mark.as_str() && may_signal(pid),
-            None => self.leaders.0.borrow().is_empty() && may_signal(pid),
+        let ours = match settled_mark(pid) {
+            Mark::Of(mark) => mark.as_os_str() == self.mark.as_str(),
+            Mark::Absent | Mark::Empty => self.leaders.0.borrow().is_empty(),
+        };
+        ours && may_signal(pid)
+    }
+}
+
+/// A process in the middle of an exec shows no environment, so an empty one is looked at again.
+fn settled_mark(pid: Pid) -> Mark {
+    for _ in 1..EMPTY_LOOKS {
+        match Mark::of(raw(pid)) {
+            Mark::Empty => std::thread::sleep(EMPTY_PAUSE),
+            settled => return settled,
         }
     }
+    Mark::of(raw(pid))
 }
 
 impl Left {
@@ -168,10 +184,8 @@ impl Lost<'_> {
         let id = Pid::from_raw(pid)?;
         let handle = pidfd_open(id, PidfdFlags::empty()).ok()?;
         let stat = Stat::of(pid).filter(|stat| !stat.dead)?;
-        let mark = mark_of(pid);
-        let ours = |(of, attempt): &(String, Unfinished)| {
-            mark.as_deref().is_some_and(|mark| mark == of.as_str()) || self.started(attempt, pid, &stat)
-        };
+        let mark = Mark::of(pid);
+        let ours = |(of, attempt): &(String, Unfinished)| mark.is(of) || self.started(attempt, pid, &stat);
         (self.attempts.iter().any(ours) && may_signal(id)).then_some((id, handle))
     }
 
