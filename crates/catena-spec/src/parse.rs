@@ -1,0 +1,184 @@
+//! Text to tree: the one parser for YAML and JSON, its limits, and its errors in our words.
+
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Error as YamlError, Options};
+
+use crate::code::Code;
+use crate::limits;
+use crate::node::{Node, RawNode, Value, span_of};
+use crate::problem::{Problem, Problems};
+use crate::source::{Source, Span};
+
+/// The tree of a definition, or none when the text cannot be read at all.
+pub(crate) fn parse(source: &Source, problems: &mut Problems) -> Option<Node> {
+    if let Some(problem) = unreadable(source) {
+        problems.add(problem);
+        return None;
+    }
+    let node = match read(source, DuplicateKeyPolicy::Error) {
+        Ok(node) => node,
+        Err(error @ YamlError::DuplicateMappingKey { .. }) => reread(source, &error, problems)?,
+        Err(error) => {
+            problems.add(syntax_problem(&error, source));
+            return None;
+        }
+    };
+    if matches!(node.value, Value::Null) {
+        problems.add(empty(source));
+        return None;
+    }
+    Some(node)
+}
+
+fn unreadable(source: &Source) -> Option<Problem> {
+    if let Some(at) = source.invalid_at() {
+        let help = "save the file as UTF-8 text, or check that it is a definition at all";
+        return Some(Problem::new(Code::NotUtf8, Span::at(at), "this is not UTF-8 text").help(help));
+    }
+    let length = source.text().len();
+    (length > limits::MAX_BYTES).then(|| {
+        let message = format!("the definition has {length} bytes, the limit is {}", limits::MAX_BYTES);
+        Problem::new(Code::TooLarge, Span::at(0), message)
+    })
+}
+
+fn empty(source: &Source) -> Problem {
+    let help = "the smallest chain is `steps: [{shell: echo hello}]`";
+    let end = source.text().trim_end().len();
+    Problem::new(Code::Empty, Span::at(end), "the definition is empty").help(help)
+}
+
+fn read(source: &Source, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, YamlError> {
+    let raw: RawNode = serde_saphyr::from_str_with_options(source.text(), options(duplicate_keys))?;
+    Ok(raw.into_node(source))
+}
+
+/// The parser stops at the first key that stands twice. Read again with duplicates let through, so that all of them,
+/// and everything else, are found in one go.
+fn reread(source: &Source, first: &YamlError, problems: &mut Problems) -> Option<Node> {
+    let tree = read(source, DuplicateKeyPolicy::LastWins).ok();
+    let found = tree.as_ref().map_or(0, |node| report_duplicates(node, problems));
+    if found == 0 {
+        problems.add(syntax_problem(first, source));
+    }
+    tree
+}
+
+fn report_duplicates(node: &Node, problems: &mut Problems) -> usize {
+    match &node.value {
+        Value::Seq(items) => items.iter().map(|item| report_duplicates(item, problems)).sum(),
+        Value::Map(entries) => {
+            let mut seen = std::collections::BTreeMap::new();
+            let mut found = 0;
+            for entry in entries {
+                if let Some(first) = seen.insert(entry.key.text.as_str(), entry.key.span) {
+                    problems.add(duplicate(&entry.key.text, entry.key.span).related(first, "first here"));
+                    found += 1;
+                }
+                found += report_duplicates(&entry.value, problems);
+            }
+            found
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+fn duplicate(key: &str, span: Span) -> Problem {
+    Problem::new(Code::DuplicateKey, span, format!("the key `{key}` stands twice in this object"))
+        .help("keep one of them; the other would silently be lost")
+}
+
+fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
+    let budget = serde_saphyr::budget! {
+        max_depth: limits::MAX_DEPTH,
+        flow_nesting_limit: limits::MAX_DEPTH * 2,
+        max_nodes: limits::MAX_NODES,
+        max_events: limits::MAX_NODES * 2,
+        max_total_scalar_bytes: limits::MAX_BYTES,
+        max_aliases: limits::MAX_ALIAS_NODES,
+        max_recorded_anchor_events: limits::MAX_NODES,
+        max_documents: 2,
+    };
+    serde_saphyr::options! {
+        budget: budget,
+        duplicate_keys: duplicate_keys,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: limits::MAX_ALIAS_NODES,
+            max_replay_stack_depth: limits::MAX_DEPTH,
+        },
+        // `on`, `yes` and `no` are words, as they are in JSON.
+        strict_booleans: true,
+        // The errors are rendered by us, with the whole source at hand.
+        with_snippet: false,
+    }
+}
+
+fn syntax_problem(error: &YamlError, source: &Source) -> Problem {
+    let error = root(error.without_snippet());
+    let span = error.location().map_or_else(|| Span::at(source.text().len()), |at| span_of(&at, source));
+    match error {
+        YamlError::DuplicateMappingKey { key, .. } => duplicate(key.as_deref().unwrap_or("?"), span),
+        YamlError::Budget { .. }
+        | YamlError::AliasReplayLimitExceeded { .. }
+        | YamlError::AliasReplayStackDepthExceeded { .. }
+        | YamlError::AliasExpansionLimitExceeded { .. } => too_large(error, span),
+        YamlError::MultipleDocuments { .. } => {
+            Problem::new(Code::ManyDocuments, span, "a second definition begins here")
+                .help("a file holds one chain; put the second one into a file of its own")
+        }
+        YamlError::Eof { .. } => empty(source),
+        other => Problem::new(Code::Syntax, span, message(other)).maybe_help(hint(&message(other), span, source)),
+    }
+}
+
+/// An error inside an alias wraps the one that says what happened.
+fn root(error: &YamlError) -> &YamlError {
+    match error {
+        YamlError::AliasError { error, .. } => root(error.without_snippet()),
+        other => other,
+    }
+}
+
+fn too_large(error: &YamlError, span: Span) -> Problem {
+    let message = format!("the definition is too large or too deep: {}", message(error));
+    let help = format!(
+        "at most {} values, {} levels and {} values through aliases are read",
+        limits::MAX_NODES,
+        limits::MAX_DEPTH,
+        limits::MAX_ALIAS_NODES
+    );
+    Problem::new(Code::TooLarge, span, message).help(help)
+}
+
+/// The parser's message without the position, which is shown in its own way.
+fn message(error: &YamlError) -> String {
+    let text = match error {
+        YamlError::ExternalMessage { msg, .. } | YamlError::Message { msg, .. } => msg.clone(),
+        YamlError::RecursiveReferencesRequireWeakTypes { .. } => "the alias stands inside its own anchor".to_owned(),
+        // Keys are the only places where the tree asks for text.
+        YamlError::NullIntoString { .. } | YamlError::Unexpected { .. } => "a key must be text".to_owned(),
+        YamlError::NonFiniteFloat { value, .. } => format!("`{value}` is not a finite number"),
+        other => other.to_string(),
+    };
+    let line = text.lines().next().unwrap_or_default();
+    let bare = line.rfind(" at line ").map_or(line, |at| &line[..at]);
+    bare.strip_prefix("error: ").unwrap_or(bare).to_owned()
+}
+
+/// What the usual causes of a syntax error are, told from the line it stands in.
+fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
+    let text = source.text();
+    let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let indent = &line[..line.len() - line.trim_start().len()];
+    if indent.contains('\t') {
+        return Some("indent with spaces: YAML allows no tabs there".to_owned());
+    }
+    if message.contains("mapping values are not allowed") {
+        return Some("a value that contains `: ` must stand in quotes".to_owned());
+    }
+    if line.contains(": {") || line.contains(": [") || line.contains(": @") || line.contains(": `") {
+        return Some("a value that begins with `{`, `[`, `@` or a backtick must stand in quotes".to_owned());
+    }
+    None
+}
