@@ -1,1 +1,37 @@
+//! The pure heart of Catena: what a chain is, what happened to an execution of it, and what must happen next.
+//!
+//! Data flows one way: a [`Command`] and the [`State`] give [`Event`]s or a [`Rejection`]; an event folds into
+//! the state; the effects to carry out are derived from it. There is no clock, randomness, I/O, async or
+//! hash-ordered map in here: everything from outside is a field of a command and is copied into an event.
 
+//pub mod address;
+pub mod chain;
+//pub mod command;
+//mod decide;
+//pub mod effect;
+//pub mod event;
+pub mod expr;
+pub mod failure;
+pub mod ids;
+pub mod retry;
+//pub mod state;
+//pub mod status;
+pub mod template;
+pub mod time;
+pub mod value;
+//pub mod view;
+
+//pub use address::Address;
+pub use chain::Chain;
+//pub use command::{Command, Outside, Rejection};
+//pub use effect::Effect;
+//pub use event::Event;
+pub use failure::{Failure, FailureType};
+pub use ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo};
+//pub use state::State;
+pub use time::Timestamp;
+pub use value::Value;
+
+/// The revision of the decisions in this crate. The first event of an execution pins it: code that decides
+/// differently is a new revision, and old executions go on under theirs.
+pub const ENGINE_REV: u32 = 1;

@@ -1,0 +1,217 @@
+//! The definition of a chain: what the parser makes of a text and what an execution follows.
+//!
+//! Steps and blocks stand in two flat lists, in order of definition, so that a step is a small number wherever
+//! it is referred to and the cost of a step does not grow with its chain. The serial form of these types is
+//! what a stored version holds; like the journal's events it is fixed, which is why it needs no second set of
+//! types.
+
+mod draft;
+mod params;
+mod work;
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    draft::{Draft, DraftError, StepDraft},
+    params::{Param, ParamProblem},
+    work::{Branch, FileStep, Interpreter, Parse, Process, Repeat, WaitFor, Work},
+};
+use crate::{
+    expr::Expr,
+    ids::{BlockIx, StepId, StepIx},
+    retry::Retry,
+    template::Template,
+    value::Value,
+};
+
+/// How often a step may be visited in one opening of its block.
+pub const VISITS_MAX: u32 = 1_000;
+
+/// One version of a chain, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    pub name: ChainName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Param>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Template>,
+    /// Working folder of the steps, absolute; absent for chains that come from no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// The default of top-level steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_policy: Option<ErrorPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Template>,
+    steps: Vec<Step>,
+    blocks: Vec<Block>,
+}
+
+/// A list of steps that run in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    pub steps: Vec<StepIx>,
+}
+
+/// One unit of work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub id: StepId,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The block that it stands in, and its place there.
+    pub block: BlockIx,
+    pub position: u32,
+    pub work: Work<BlockIx>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Limits each attempt, from its process start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_policy: Option<ErrorPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo<BlockIx>>,
+    #[serde(default)]
+    pub effect: EffectKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextLogic<StepIx>>,
+}
+
+/// A chain's name: unique in its store, on one line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChainName(String);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("a chain's name cannot be empty")]
+    Empty,
+    #[error("a chain's name has at most {} characters", ChainName::MAX_CHARS)]
+    TooLong,
+    #[error("a chain's name stands on one line, without control characters")]
+    Control,
+}
+
+impl ChainName {
+    pub const MAX_CHARS: usize = 200;
+
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err(NameError::Empty)
+        } else if text.chars().count() > Self::MAX_CHARS {
+            Err(NameError::TooLong)
+        } else if text.chars().any(char::is_control) {
+            Err(NameError::Control)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ChainName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ChainName> for String {
+    fn from(name: ChainName) -> Self {
+        name.0
+    }
+}
+
+/// What a failure does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorPolicy {
+    /// Fails the block.
+    Stop,
+    /// Is recorded, and the chain goes on.
+    Continue,
+    /// Takes back the whole execution.
+    Rollback,
+}
+
+/// Whether an attempt whose end nobody saw may run again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    #[default]
+    Idempotent,
+    AtMostOnce,
+}
+
+/// The steps that take one visit's effect back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo<B> {
+    pub block: B,
+    /// Also after visits that failed, timed out, were cancelled or lost.
+    pub if_started: bool,
+}
+
+/// `next_step_logic`: where to go after the step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextLogic<S> {
+    pub conditions: Vec<(Expr, Target<S>)>,
+    pub default: Option<Target<S>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target<S> {
+    Step(S),
+    /// The end of the block.
+    End,
+}
+
+impl Chain {
+    pub fn step(&self, step: StepIx) -> &Step {
+        &self.steps[step.index()]
+    }
+
+    pub fn block(&self, block: BlockIx) -> &Block {
+        &self.blocks[block.index()]
+    }
+
+    /// All steps in order of definition, those of undo blocks too.
+    pub fn steps(&self) -> impl Iterator<Item = (StepIx, &Step)> {
+        self.steps.iter().enumerate().map(|(i, step)| (StepIx::next_of(i), step))
+    }
+
+    pub fn step_by_id(&self, id: &str) -> Option<StepIx> {
+        self.steps().find(|(_, step)| step.id.as_str() == id).map(|(ix, _)| ix)
+    }
+
+    /// What a failure of `step` does, all defaults applied.
+    pub fn policy_of(&self, step: &Step) -> ErrorPolicy {
+        let default = if step.block == BlockIx::ROOT { self.error_policy } else { None };
+        step.error_policy.or(default).unwrap_or(ErrorPolicy::Stop)
+    }
+}

@@ -1,0 +1,88 @@
+//! The parameters of a chain: what a start may give and what it must.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::Chain;
+use crate::value::Value;
+
+/// One parameter: a JSON Schema, of which `type` is checked when an execution starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Param {
+    pub schema: Json,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+}
+
+/// Why given parameters do not fit a chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamProblem {
+    #[error("parameter `{0}` is required and was not given")]
+    Missing(String),
+    #[error("there is no parameter `{name}`; the chain has {known}")]
+    Unknown { name: String, known: String },
+    #[error("parameter `{name}` must be of type {expected}, not {found}")]
+    WrongType { name: String, expected: String, found: &'static str },
+}
+
+impl Chain {
+    /// The parameters of an execution: what was given, checked, and the defaults for the rest.
+    pub fn resolve_params(&self, given: BTreeMap<String, Value>) -> Result<Value, Vec<ParamProblem>> {
+        let mut problems: Vec<ParamProblem> =
+            given.keys().filter(|name| !self.params.contains_key(*name)).map(|n| self.unknown(n)).collect();
+        let mut resolved = serde_json::Map::new();
+        for (name, param) in &self.params {
+            match given.get(name).or(param.default.as_ref()) {
+                None => problems.push(ParamProblem::Missing(name.clone())),
+                Some(value) => {
+                    problems.extend(param.check(name, value.as_json()));
+                    resolved.insert(name.clone(), value.as_json().clone());
+                }
+            }
+        }
+        if problems.is_empty() { Ok(Value::from(Json::Object(resolved))) } else { Err(problems) }
+    }
+
+    fn unknown(&self, name: &str) -> ParamProblem {
+        let known: Vec<String> = self.params.keys().map(|k| format!("`{k}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        ParamProblem::Unknown { name: name.to_owned(), known }
+    }
+}
+
+impl Param {
+    fn check(&self, name: &str, value: &Json) -> Option<ParamProblem> {
+        let expected = self.schema.get("type")?;
+        let types: Vec<&str> = match expected {
+            Json::String(one) => vec![one],
+            Json::Array(several) => several.iter().filter_map(Json::as_str).collect(),
+            _ => return None,
+        };
+        if types.iter().any(|t| is_of_type(value, t)) {
+            return None;
+        }
+        let name = name.to_owned();
+        Some(ParamProblem::WrongType { name, expected: types.join(" or "), found: type_of(value) })
+    }
+}
+
+fn is_of_type(value: &Json, name: &str) -> bool {
+    match name {
+        "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
+        "number" => value.is_number(),
+        other => type_of(value) == other,
+    }
+}
+
+fn type_of(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}

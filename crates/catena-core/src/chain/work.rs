@@ -1,0 +1,141 @@
+//! What a step does: its kind, with what the kind needs. `B` is how a nested block is held: as a tree of
+//! drafts, or as a number in a finished chain.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{expr::Expr, template::Template};
+
+/// A step's kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work<B> {
+    /// Script text for a shell: constant, never searched for expressions.
+    Shell {
+        script: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interpreter: Option<Interpreter>,
+        #[serde(flatten)]
+        process: Process,
+    },
+    /// A program and its arguments.
+    Command {
+        argv: Vec<Template>,
+        #[serde(flatten)]
+        process: Process,
+    },
+    /// A script file, whose bytes are stored with the version.
+    File {
+        #[serde(flatten)]
+        file: FileStep,
+        #[serde(flatten)]
+        process: Process,
+    },
+    /// A Rust function that the embedding program registered under this name.
+    Function { function: String, parameters: Template },
+    /// Names with their values.
+    Set { values: Vec<(String, Template)> },
+    /// A block of its own.
+    Group { block: B },
+    /// Several blocks side by side.
+    Parallel { branches: Vec<Branch<B>>, wait_for: WaitFor },
+    /// One block, once for each item.
+    ForEach {
+        #[serde(flatten)]
+        repeat: Repeat,
+        block: B,
+    },
+}
+
+/// What all kinds that start a process have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Template>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Template>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parse: Option<Parse>,
+}
+
+/// How a process's output becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parse {
+    Json,
+    Lines,
+}
+
+/// The program that reads a script, with the arguments before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Interpreter(pub Vec<String>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStep {
+    /// Where the file stood when the version was made, absolute.
+    pub path: String,
+    /// SHA-256 of its bytes, in hex: what runs are these bytes, whatever has become of the file.
+    pub digest: String,
+    pub interpreter: Interpreter,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Branch<B> {
+    pub name: String,
+    pub block: B,
+}
+
+/// How many branches must complete; the others are then cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    All,
+    Count(u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeat {
+    pub items: Expr,
+    /// The name of the current item.
+    #[serde(rename = "as")]
+    pub item: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+    /// How many items may fail before the step does.
+    #[serde(default)]
+    pub tolerate: u32,
+}
+
+impl<B> Work<B> {
+    /// The kind as a definition names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Shell { .. } => "shell",
+            Self::Command { .. } => "command",
+            Self::File { .. } => "file",
+            Self::Function { .. } => "function",
+            Self::Set { .. } => "set",
+            Self::Group { .. } => "steps",
+            Self::Parallel { .. } => "parallel",
+            Self::ForEach { .. } => "for_each",
+        }
+    }
+
+    /// What the step's process needs, for the kinds that have one.
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Shell { process, .. } | Self::Command { process, .. } | Self::File { process, .. } => {
+                Some(process)
+            }
+            Self::Function { .. }
+            | Self::Set { .. }
+            | Self::Group { .. }
+            | Self::Parallel { .. }
+            | Self::ForEach { .. } => None,
+        }
+    }
+}

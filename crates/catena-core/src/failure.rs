@@ -1,0 +1,118 @@
+//! Failures: the closed set of types that Catena itself gives, and those that a step's code raises.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Value;
+
+/// What kind of failure it is; `retry_config.on` names these.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum FailureType {
+    Timeout,
+    ExitCode,
+    /// A process ended by a signal that Catena did not send.
+    Signal,
+    /// A process that could not be started: no such program, no permission, no such folder.
+    CannotStart,
+    TemplateError,
+    /// `parse` could not read what the step wrote.
+    ParseError,
+    ResultTooLarge,
+    /// The attempt's end is not known and never will be.
+    Lost,
+    /// A jump entered a step more often than `max_visits` allows.
+    VisitLimit,
+    /// The type that a step's code raised, or that `fail` gives.
+    Raised(String),
+}
+
+impl FailureType {
+    const NAMED: [(Self, &'static str); 9] = [
+        (Self::Timeout, "timeout"),
+        (Self::ExitCode, "exit_code"),
+        (Self::Signal, "signal"),
+        (Self::CannotStart, "cannot_start"),
+        (Self::TemplateError, "template_error"),
+        (Self::ParseError, "parse_error"),
+        (Self::ResultTooLarge, "result_too_large"),
+        (Self::Lost, "lost"),
+        (Self::VisitLimit, "visit_limit"),
+    ];
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Raised(name) => name,
+            named => Self::NAMED.iter().find(|(t, _)| t == named).map_or("", |(_, name)| name),
+        }
+    }
+}
+
+impl From<String> for FailureType {
+    fn from(text: String) -> Self {
+        match Self::NAMED.iter().find(|(_, name)| *name == text) {
+            Some((named, _)) => named.clone(),
+            None => Self::Raised(text),
+        }
+    }
+}
+
+impl From<FailureType> for String {
+    fn from(failure: FailureType) -> Self {
+        failure.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for FailureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a step did not do its work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    #[serde(rename = "type")]
+    pub kind: FailureType,
+    /// A sentence for a person.
+    pub message: String,
+    /// What a program may want to know more: an exit code, the last lines of output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// False where another attempt cannot help.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub retriable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+// serde passes the field by reference.
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl Failure {
+    pub fn new(kind: FailureType, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: None, retriable: true }
+    }
+
+    /// A failure that would come again in the same way.
+    pub fn lasting(kind: FailureType, message: impl Into<String>) -> Self {
+        Self { retriable: false, ..Self::new(kind, message) }
+    }
+
+    #[must_use]
+    pub fn with_detail(mut self, detail: serde_json::Value) -> Self {
+        self.detail = Some(Value::from(detail));
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
