@@ -71,6 +71,7 @@ codes! {
     DataInScript = "C0403", Error, "Data of the chain inside script text";
     DoubleBraces = "C0404", Warning, "Double braces around what would be an expression";
     ProtectedVariable = "C0405", Error, "An environment variable that takes no data";
+    NameLater = "C0406", Error, "A name this version does not fill yet";
 
     FileNotFound = "C0501", Error, "A step file that is not there";
     FileUnreadable = "C0502", Error, "A step file that cannot be read";

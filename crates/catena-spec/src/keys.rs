@@ -197,6 +197,21 @@ pub const RESERVED_NAMES: &[&str] = &[
     "steps", "secrets", "execution", "chain", "errors", "loop", "state", "params", "variables", "now", "date",
 ];
 
+/// The names that the language fills in.
+pub const PROVIDED_NAMES: &[(&str, Since)] = &[
+    ("steps", Since::Now),
+    ("params", Since::Now),
+    ("variables", Since::Now),
+    ("errors", Since::Now),
+    ("execution", Since::Now),
+    ("chain", Since::Now),
+    ("now", Since::Now),
+    ("loop", Since::Later),
+    ("secrets", Since::Later),
+    ("state", Since::Later),
+    ("date", Since::Later),
+];
+
 /// What a step may ask for in `error_policy`, the whole list.
 pub const POLICIES: &[(&str, Since)] = &[
     ("stop", Since::Now),
