@@ -15,6 +15,8 @@ pub enum On {
     Any,
     /// Steps that run something and may fail: processes and blocks of them, not `set`.
     Work,
+    /// Steps that start a process; the language has the key for blocks, too, but this version does not.
+    Attempt,
     /// Steps that start a process: `shell`, `command`, `file`.
     Process,
     /// Steps whose text is given to an interpreter: `shell`, `file`.
@@ -124,8 +126,8 @@ pub const STEP_KEYS: &[Key] = &[
     now("next_step_logic"),
     later("run_next_after"),
     later("repeat_config"),
-    now_on("retry_config", On::Work),
-    now_on("timeout", On::Work),
+    now_on("retry_config", On::Attempt),
+    now_on("timeout", On::Attempt),
     now_on("error_policy", On::Work),
     later("alternative"),
     now_on("undo", On::Work),
@@ -194,7 +196,17 @@ pub const UNDO_KEYS: &[Key] = &[now("if_started"), now("steps")];
 
 /// Names that always mean the same thing in an expression.
 pub const RESERVED_NAMES: &[&str] = &[
-    "steps", "secrets", "execution", "chain", "errors", "loop", "state", "params", "variables", "now", "date",
+    "steps",
+    "secrets",
+    "execution",
+    "chain",
+    "errors",
+    "loop",
+    "state",
+    "params",
+    "variables",
+    "now",
+    "date",
 ];
 
 /// The names that the language fills in.
@@ -210,6 +222,43 @@ pub const PROVIDED_NAMES: &[(&str, Since)] = &[
     ("secrets", Since::Later),
     ("state", Since::Later),
     ("date", Since::Later),
+];
+
+/// What other tools call a key, and its name here.
+pub const ELSEWHERE: &[(&str, &str)] = &[
+    ("run", "shell"),
+    ("cmd", "shell"),
+    ("script", "shell"),
+    ("bash", "shell"),
+    ("sh", "shell"),
+    ("exec", "command"),
+    ("argv", "command"),
+    ("tasks", "steps"),
+    ("jobs", "steps"),
+    ("stages", "steps"),
+    ("loop", "for_each"),
+    ("with_items", "for_each"),
+    ("needs", "depends_on"),
+    ("after_step", "depends_on"),
+    ("if", "when"),
+    ("condition", "when"),
+    ("environment", "env"),
+    ("cwd", "workdir"),
+    ("dir", "workdir"),
+    ("working_directory", "workdir"),
+    ("working-directory", "workdir"),
+    ("register", "output_key"),
+    ("retries", "retry_config"),
+    ("retry", "retry_config"),
+    ("on_error", "error_policy"),
+    ("on_failure", "error_policy"),
+    ("continue-on-error", "error_policy"),
+    ("timeout-minutes", "timeout"),
+    ("compensate", "undo"),
+    ("compensation", "undo"),
+    ("inputs", "params"),
+    ("vars", "variables"),
+    ("cron", "schedule"),
 ];
 
 /// What a step may ask for in `error_policy`, the whole list.
@@ -229,16 +278,27 @@ pub(crate) fn find_kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
+/// Whether a kind has a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Yes,
+    Later,
+    No,
+}
+
 impl On {
     /// Whether a step of this kind may have the key.
-    pub fn allows(self, kind: &Kind) -> bool {
-        match self {
+    pub fn fits(self, kind: &Kind) -> Fit {
+        let process = kind.family == Family::Process;
+        let fits = match self {
             On::Any => true,
-            On::Work => matches!(kind.family, Family::Process | Family::Block),
-            On::Process => kind.family == Family::Process,
+            On::Work => process || kind.family == Family::Block,
+            On::Attempt if kind.family == Family::Block => return Fit::Later,
+            On::Attempt | On::Process => process,
             On::Script => matches!(kind.name, "shell" | "file"),
             On::Kind(name) => kind.name == name,
-        }
+        };
+        if fits { Fit::Yes } else { Fit::No }
     }
 }
 

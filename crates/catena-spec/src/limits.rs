@@ -9,6 +9,9 @@ pub const MAX_NODES: usize = 1_000_000;
 /// Lists and objects inside each other. A block costs two; reading is recursive, so this also bounds the stack.
 pub const MAX_DEPTH: usize = 64;
 
+/// The parser's stack: enough for [`MAX_DEPTH`] levels in a build without optimisation.
+pub const PARSER_STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Nodes that aliases may add to what the text holds.
 pub const MAX_ALIAS_NODES: usize = 100_000;
 

@@ -1,5 +1,6 @@
 //! Text to tree: the one parser for YAML and JSON, its limits, and its errors in our words.
 
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error as YamlError, Options};
 
@@ -11,6 +12,30 @@ use crate::source::{Source, Span};
 
 /// The tree of a definition, or none when the text cannot be read at all.
 pub(crate) fn parse(source: &Source, problems: &mut Problems) -> Option<Node> {
+    let (node, found) = on_deep_stack(|| {
+        let mut found = Problems::default();
+        (parse_here(source, &mut found), found)
+    });
+    problems.append(found);
+    node
+}
+
+/// The parser calls itself for every level and takes up to 40 KiB for each without optimisation, more at the deepest
+/// allowed level than a thread of a server has. So it gets a stack of its own; the rest of the crate needs little.
+fn on_deep_stack<T: Send>(work: impl Fn() -> T + Sync) -> T {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new()
+            .name("catena-parse".to_owned())
+            .stack_size(limits::PARSER_STACK_BYTES);
+        match builder.spawn_scoped(scope, &work) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // No thread to be had: most definitions are flat enough for the stack that is here.
+            Err(_) => work(),
+        }
+    })
+}
+
+fn parse_here(source: &Source, problems: &mut Problems) -> Option<Node> {
     if let Some(problem) = unreadable(source) {
         problems.add(problem);
         return None;
@@ -114,8 +139,9 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
 }
 
 fn syntax_problem(error: &YamlError, source: &Source) -> Problem {
-    let error = root(error.without_snippet());
+    // What goes wrong inside an alias is shown where the alias stands.
     let span = error.location().map_or_else(|| Span::at(source.text().len()), |at| span_of(&at, source));
+    let error = root(error.without_snippet());
     match error {
         YamlError::DuplicateMappingKey { key, .. } => duplicate(key.as_deref().unwrap_or("?"), span),
         YamlError::Budget { .. }
@@ -127,7 +153,11 @@ fn syntax_problem(error: &YamlError, source: &Source) -> Problem {
                 .help("a file holds one chain; put the second one into a file of its own")
         }
         YamlError::Eof { .. } => empty(source),
-        other => Problem::new(Code::Syntax, span, message(other)).maybe_help(hint(&message(other), span, source)),
+        // The parser has a limit of its own for what is deep before it is even known what it is.
+        YamlError::ExternalMessage { msg, .. } if msg.contains("recursion limit") => too_large(error, span),
+        other => {
+            Problem::new(Code::Syntax, span, message(other)).maybe_help(hint(&message(other), span, source))
+        }
     }
 }
 
@@ -140,21 +170,33 @@ fn root(error: &YamlError) -> &YamlError {
 }
 
 fn too_large(error: &YamlError, span: Span) -> Problem {
-    let message = format!("the definition is too large or too deep: {}", message(error));
-    let help = format!(
-        "at most {} values, {} levels and {} values through aliases are read",
-        limits::MAX_NODES,
-        limits::MAX_DEPTH,
-        limits::MAX_ALIAS_NODES
-    );
-    Problem::new(Code::TooLarge, span, message).help(help)
+    let message = match error {
+        YamlError::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
+        YamlError::ExternalMessage { .. } => too_deep(),
+        YamlError::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
+            format!("the definition holds more than {} values", limits::MAX_NODES)
+        }
+        YamlError::Budget { breach: BudgetBreach::ScalarBytes { .. }, .. } => {
+            format!("the texts of the definition have more than {} bytes", limits::MAX_BYTES)
+        }
+        _ => format!("aliases make more than {} values out of this definition", limits::MAX_ALIAS_NODES),
+    };
+    Problem::new(Code::TooLarge, span, message)
+        .label("the limit is reached here")
+        .help("split the chain, or keep its data in a file that a step reads")
+}
+
+fn too_deep() -> String {
+    format!("more than {} lists and objects stand inside each other here", limits::MAX_DEPTH)
 }
 
 /// The parser's message without the position, which is shown in its own way.
 fn message(error: &YamlError) -> String {
     let text = match error {
         YamlError::ExternalMessage { msg, .. } | YamlError::Message { msg, .. } => msg.clone(),
-        YamlError::RecursiveReferencesRequireWeakTypes { .. } => "the alias stands inside its own anchor".to_owned(),
+        YamlError::RecursiveReferencesRequireWeakTypes { .. } => {
+            "the alias stands inside its own anchor".to_owned()
+        }
         // Keys are the only places where the tree asks for text.
         YamlError::NullIntoString { .. } | YamlError::Unexpected { .. } => "a key must be text".to_owned(),
         YamlError::NonFiniteFloat { value, .. } => format!("`{value}` is not a finite number"),
@@ -173,6 +215,17 @@ fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
     let indent = &line[..line.len() - line.trim_start().len()];
     if indent.contains('\t') {
         return Some("indent with spaces: YAML allows no tabs there".to_owned());
+    }
+    if message.contains("found a tab") {
+        return Some("indent with spaces: YAML allows no tabs there".to_owned());
+    }
+    if message.contains("multiline quoted scalar") || message.contains("unclosed quote") {
+        return Some("close the quote: a text that was opened before this place is still open".to_owned());
+    }
+    if message.contains("did not find expected '-'") {
+        return Some(
+            "line the keys of a step up with its first key, and the steps with each other".to_owned(),
+        );
     }
     if message.contains("mapping values are not allowed") {
         return Some("a value that contains `: ` must stand in quotes".to_owned());

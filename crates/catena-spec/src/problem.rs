@@ -92,6 +92,11 @@ impl Problems {
         }
     }
 
+    pub(crate) fn append(&mut self, other: Problems) {
+        self.left_out += other.left_out;
+        other.list.into_iter().for_each(|problem| self.add(problem));
+    }
+
     pub(crate) fn has_error(&self) -> bool {
         self.left_out > 0 || self.list.iter().any(|problem| problem.severity == Severity::Error)
     }
@@ -99,7 +104,8 @@ impl Problems {
     /// All problems in the order of the text, and how many more there were. The same thing said twice about one
     /// place (an anchor used twice) is said once.
     pub(crate) fn into_sorted(mut self) -> (Vec<Problem>, usize) {
-        self.list.sort_by_key(|problem| (problem.span.start, problem.severity, problem.code, problem.span.end));
+        self.list
+            .sort_by_key(|problem| (problem.span.start, problem.severity, problem.code, problem.span.end));
         self.list.dedup();
         (self.list, self.left_out)
     }

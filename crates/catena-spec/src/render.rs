@@ -47,7 +47,8 @@ fn snippet<'a>(problem: &'a Problem, source: &'a Source) -> Snippet<'a, annotate
     };
     let primary = AnnotationKind::Primary.span(inside(problem.span)).label(problem.label.as_deref());
     let related = problem.related.iter();
-    let context = related.map(|(span, label)| AnnotationKind::Context.span(inside(*span)).label(label.as_str()));
+    let context =
+        related.map(|(span, label)| AnnotationKind::Context.span(inside(*span)).label(label.as_str()));
     // Only the lines between the places are handed over: the rest of a large file would be searched for nothing.
     Snippet::source(source.slice(window))
         .line_start(source.position(window.start).line)

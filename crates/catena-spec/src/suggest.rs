@@ -1,4 +1,6 @@
-//! "Did you mean": the nearest of some known words.
+//! "Did you mean": the nearest of some known words, and what other tools call the same thing.
+
+use crate::keys;
 
 /// The known word that is nearest to what was typed, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -7,7 +9,7 @@ pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
     let limit = (typed_folded.len().max(3)) / 3;
     known
         .into_iter()
-        .map(|word| (distance(&typed_folded, &fold(word)), word))
+        .map(|word| (difference(&typed_folded, &fold(word), limit), word))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -16,6 +18,25 @@ pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
 /// The sentence for it, ready to be a help.
 pub(crate) fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(typed, known).map(|word| format!("did you mean `{word}`?"))
+}
+
+/// What this language calls a key of GitHub Actions, Ansible, Airflow and others, as a help.
+pub(crate) fn elsewhere<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let (_, here) = keys::ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
+    known.into_iter().find(|name| name == here).map(|name| format!("here it is called `{name}`"))
+}
+
+/// The same for what names a kind of step.
+pub(crate) fn kind_elsewhere(typed: &str) -> Option<&'static str> {
+    let (_, here) = keys::ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
+    keys::find_kind(here).map(|kind| kind.name)
+}
+
+/// A word of several is near to the whole: `attempts` means `max_attempts`.
+fn difference(typed: &[char], known: &[char], limit: usize) -> usize {
+    let part_of = typed.len() >= 4 && known.windows(typed.len()).any(|part| part == typed);
+    let distance = distance(typed, known);
+    if part_of { distance.min(limit) } else { distance }
 }
 
 /// `retryConfig`, `retry-config` and `Retry Config` are all a way to write `retry_config`.
@@ -59,6 +80,7 @@ mod tests {
         check("stpes", Some("steps"));
         check("retryConfig", Some("retry_config"));
         check("ENV", Some("env"));
+        check("config", Some("retry_config"));
         check("banana", None);
         check("", None);
     }

@@ -197,7 +197,11 @@ impl Context<'_> {
     }
 
     /// The output sees what the top-level steps leave.
-    fn output(&mut self, node: &Node, root: Option<&BlockOutline<'_>>) -> Option<catena_core::template::Template> {
+    fn output(
+        &mut self,
+        node: &Node,
+        root: Option<&BlockOutline<'_>>,
+    ) -> Option<catena_core::template::Template> {
         self.scope.enter(root.map(names_of).unwrap_or_default());
         let output = self.template(node);
         self.scope.leave();

@@ -18,7 +18,12 @@ use crate::suggest::did_you_mean;
 type Drafts = Vec<StepDraft>;
 
 impl Context<'_> {
-    pub(crate) fn next_logic(&mut self, node: &Node, step: &StepOutline<'_>, block: usize) -> Option<NextLogic<StepId>> {
+    pub(crate) fn next_logic(
+        &mut self,
+        node: &Node,
+        step: &StepOutline<'_>,
+        block: usize,
+    ) -> Option<NextLogic<StepId>> {
         let mut next = NextLogic { conditions: Vec::new(), default: None };
         let mut sound = true;
         for entry in self.known_entries(node, "`next_step_logic`", keys::NEXT_KEYS)? {
@@ -33,7 +38,13 @@ impl Context<'_> {
         sound.then_some(next)
     }
 
-    fn conditions(&mut self, node: &Node, step: &StepOutline<'_>, block: usize, next: &mut NextLogic<StepId>) -> bool {
+    fn conditions(
+        &mut self,
+        node: &Node,
+        step: &StepOutline<'_>,
+        block: usize,
+        next: &mut NextLogic<StepId>,
+    ) -> bool {
         let Some(items) = self.list(node, "`conditions`") else { return false };
         let before = next.conditions.len();
         for item in items {
@@ -43,7 +54,12 @@ impl Context<'_> {
         next.conditions.len() - before == items.len()
     }
 
-    fn condition(&mut self, node: &Node, step: &StepOutline<'_>, block: usize) -> Option<(Expr, Target<StepId>)> {
+    fn condition(
+        &mut self,
+        node: &Node,
+        step: &StepOutline<'_>,
+        block: usize,
+    ) -> Option<(Expr, Target<StepId>)> {
         self.known_entries(node, "a condition", keys::CONDITION_KEYS)?;
         let condition = self.required(node, "if", "a condition");
         let target = self.required(node, "next", "a condition");
@@ -106,7 +122,8 @@ impl Context<'_> {
             match self.bool(&entry.value, "`cancel_rest`") {
                 Some(true) | None => {}
                 Some(false) => {
-                    let message = "`cancel_rest: false` is part of the language but this version does not run it yet";
+                    let message =
+                        "`cancel_rest: false` is part of the language but this version does not run it yet";
                     self.say(Code::KeyLater, entry.value.span, message);
                 }
             }
@@ -154,9 +171,11 @@ impl Context<'_> {
             }
         };
         let max_parallel = node.get("max_parallel");
-        let max_parallel = max_parallel.map(|entry| self.small_count(&entry.value, "`max_parallel`", 1, u32::MAX));
+        let max_parallel =
+            max_parallel.map(|entry| self.small_count(&entry.value, "`max_parallel`", 1, u32::MAX));
         let tolerate = node.get("tolerate");
-        let tolerate = tolerate.map_or(Some(0), |entry| self.small_count(&entry.value, "`tolerate`", 0, u32::MAX));
+        let tolerate =
+            tolerate.map_or(Some(0), |entry| self.small_count(&entry.value, "`tolerate`", 0, u32::MAX));
         self.scope.enter(item.iter().cloned().collect());
         let block = step.bodies.first().and_then(|body| self.block(&body.block));
         self.scope.leave();

@@ -10,7 +10,7 @@ use crate::keys::{self, Kind, Since};
 use crate::node::{Entry, Key, Node, Value};
 use crate::problem::Problem;
 use crate::source::Span;
-use crate::suggest::nearest;
+use crate::suggest::{kind_elsewhere, nearest};
 
 #[derive(Debug)]
 pub(crate) struct BlockOutline<'n> {
@@ -87,7 +87,8 @@ impl StepIndex {
 pub(crate) fn outline<'n>(steps: &'n [Node], ctx: &mut Context<'_>) -> BlockOutline<'n> {
     let mut outliner = Outliner { ctx, blocks: 0, explicit: BTreeMap::new() };
     let mut root = outliner.block(steps);
-    let mut numbering = Numbering { taken: outliner.explicit, last: BTreeMap::new(), index: StepIndex::default() };
+    let mut numbering =
+        Numbering { taken: outliner.explicit, last: BTreeMap::new(), index: StepIndex::default() };
     numbering.block(&mut root);
     ctx.index = numbering.index;
     root
@@ -122,7 +123,9 @@ impl Outliner<'_, '_> {
     fn full(&mut self, steps: &[Node], key: &Key) {
         if steps.is_empty() {
             let message = format!("`{}` holds no step", key.text);
-            self.ctx.add(Problem::new(Code::EmptyValue, key.span, message).help("give it a step, or leave it out"));
+            self.ctx.add(
+                Problem::new(Code::EmptyValue, key.span, message).help("give it a step, or leave it out"),
+            );
         }
     }
 
@@ -154,10 +157,15 @@ impl Outliner<'_, '_> {
         let problem = match &node.value {
             Value::String(_) => {
                 let message = "a step in plain words is `execution_mode: orchestrated`, which this version does not run yet";
-                Problem::new(Code::KindLater, node.span, message).help("to run it as a command, write `shell: …`")
+                Problem::new(Code::KindLater, node.span, message)
+                    .help("to run it as a command, write `shell: …`")
             }
-            _ => Problem::new(Code::WrongType, node.span, format!("a step must be an object, not {}", node.kind()))
-                .help("the smallest step is `shell: echo hello`"),
+            _ => Problem::new(
+                Code::WrongType,
+                node.span,
+                format!("a step must be an object, not {}", node.kind()),
+            )
+            .help("the smallest step is `shell: echo hello`"),
         };
         self.ctx.add(problem);
     }
@@ -180,9 +188,11 @@ impl Outliner<'_, '_> {
 
     fn kind_later(&mut self, key: &Key) {
         let name = &key.text;
-        let message = format!("`{name}` steps are part of the language but this version does not run them yet");
+        let message =
+            format!("`{name}` steps are part of the language but this version does not run them yet");
         let problem = Problem::new(Code::KindLater, key.span, message).label("not yet");
-        let now = keys::KINDS.iter().filter(|kind| kind.since == Since::Now).map(|kind| format!("`{}`", kind.name));
+        let now =
+            keys::KINDS.iter().filter(|kind| kind.since == Since::Now).map(|kind| format!("`{}`", kind.name));
         self.ctx.add(problem.help(format!("it runs {}", now.collect::<Vec<_>>().join(", "))));
     }
 
@@ -218,9 +228,10 @@ impl Outliner<'_, '_> {
             return self.ctx.full_text(&entry.value, "a step's `name`").unwrap_or_default();
         }
         match kind {
-            Some((Kind { name: "file", .. }, Entry { value: Node { value: Value::String(path), .. }, .. })) => {
-                path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned()
-            }
+            Some((
+                Kind { name: "file", .. },
+                Entry { value: Node { value: Value::String(path), .. }, .. },
+            )) => path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned(),
             Some((kind, _)) => kind.name.to_owned(),
             None => "step".to_owned(),
         }
@@ -239,7 +250,8 @@ impl Outliner<'_, '_> {
             }
         };
         if let Some(first) = self.explicit.insert(id.clone(), entry.value.span) {
-            let problem = Problem::new(Code::DuplicateId, entry.value.span, format!("the id `{id}` is taken"));
+            let problem =
+                Problem::new(Code::DuplicateId, entry.value.span, format!("the id `{id}` is taken"));
             let problem = problem.related(first, "by this step").help("ids are unique in the whole chain");
             self.ctx.add(problem);
             return None;
@@ -286,7 +298,11 @@ impl Outliner<'_, '_> {
                 steps.iter().map(body).collect()
             }
             _ => {
-                self.ctx.wrong_type(&entry.value, "`branches`", "an object of lists of steps, or a list of steps");
+                self.ctx.wrong_type(
+                    &entry.value,
+                    "`branches`",
+                    "an object of lists of steps, or a list of steps",
+                );
                 Vec::new()
             }
         }
@@ -332,7 +348,8 @@ fn kinds_of(entries: &[Entry]) -> Vec<(&'static Kind, &Entry)> {
 fn misspelt_kind(entries: &[Entry]) -> Option<(&Key, &'static str)> {
     let unknown = entries.iter().filter(|entry| keys::find(keys::STEP_KEYS, &entry.key.text).is_none());
     let kinds = || keys::KINDS.iter().map(|kind| kind.name);
-    let near = |entry: &'_ Entry| nearest(&entry.key.text, kinds());
+    let near =
+        |entry: &'_ Entry| kind_elsewhere(&entry.key.text).or_else(|| nearest(&entry.key.text, kinds()));
     unknown.filter_map(|entry| Some((&entry.key, near(entry)?))).next()
 }
 

@@ -19,8 +19,10 @@ const PROTECTED: &[&str] = &["PATH", "BASH_ENV", "NODE_OPTIONS"];
 const PROTECTED_PREFIXES: &[&str] = &["LD_", "PYTHON", "GIT_"];
 
 /// Programs whose argument after `-c` or `-e` is script text.
-const INTERPRETERS: &[&str] =
-    &["sh", "bash", "dash", "zsh", "ksh", "fish", "python", "python3", "node", "perl", "ruby", "php", "deno", "bun"];
+const INTERPRETERS: &[&str] = &[
+    "sh", "bash", "dash", "zsh", "ksh", "fish", "python", "python3", "node", "perl", "ruby", "php", "deno",
+    "bun",
+];
 
 impl Context<'_> {
     pub(crate) fn shell<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
@@ -54,7 +56,11 @@ impl Context<'_> {
         }
         let script = script_argument(items);
         let argument = |(at, item): (usize, &Node)| {
-            if Some(at) == script { self.script_argument(item) } else { self.text_template(item, "an argument") }
+            if Some(at) == script {
+                self.script_argument(item)
+            } else {
+                self.text_template(item, "an argument")
+            }
         };
         let argv: Vec<_> = items.iter().enumerate().map(argument).collect();
         argv.into_iter().collect()
@@ -117,13 +123,15 @@ impl Context<'_> {
     }
 
     fn parse(&mut self, node: &Node) -> Option<Parse> {
-        const WORDS: &[(&str, Since)] = &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Later)];
+        const WORDS: &[(&str, Since)] =
+            &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Later)];
         let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
         match self.word(node, "`parse`", &words)? {
             "json" => Some(Parse::Json),
             "lines" => Some(Parse::Lines),
             later => {
-                let message = format!("`{later}` is part of the language but this version does not run it yet");
+                let message =
+                    format!("`{later}` is part of the language but this version does not run it yet");
                 self.say(Code::KeyLater, node.span, message);
                 None
             }
@@ -152,7 +160,9 @@ impl Context<'_> {
     pub(crate) fn not_for_kind(&mut self, key: &crate::node::Key, kind: &str, allowed: &[&str]) {
         let message = format!("a `{kind}` step has no `{}`", key.text);
         let help = did_you_mean(&key.text, allowed.iter().copied());
-        self.add(Problem::new(Code::KeyNotForKind, key.span, message).label("not for this kind").maybe_help(help));
+        self.add(
+            Problem::new(Code::KeyNotForKind, key.span, message).label("not for this kind").maybe_help(help),
+        );
     }
 }
 
@@ -179,7 +189,11 @@ fn script_argument(argv: &[Node]) -> Option<usize> {
         _ => None,
     };
     let program = text(argv.first()?)?;
-    let program = program.rsplit('/').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let program = program
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let known = INTERPRETERS.iter().any(|name| name.trim_end_matches('3') == program);
     let flag = argv.iter().position(|node| text(node).is_some_and(|text| is_script_flag(&text)))?;
     (known && flag + 1 < argv.len()).then_some(flag + 1)
@@ -188,5 +202,7 @@ fn script_argument(argv: &[Node]) -> Option<usize> {
 /// `-c`, `-e`, and shells' bundles such as `-ec`.
 fn is_script_flag(text: &str) -> bool {
     let Some(letters) = text.strip_prefix('-') else { return false };
-    matches!(letters.chars().last(), Some('c' | 'e')) && letters.chars().all(|c| c.is_ascii_alphabetic()) && letters.len() <= 4
+    matches!(letters.chars().last(), Some('c' | 'e'))
+        && letters.chars().all(|c| c.is_ascii_alphabetic())
+        && letters.len() <= 4
 }

@@ -58,6 +58,18 @@ pub(crate) fn is_identifier(name: &str) -> bool {
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         && !matches!(
             name,
-            "not" | "and" | "or" | "in" | "is" | "if" | "else" | "true" | "false" | "none" | "True" | "False" | "None"
+            "not"
+                | "and"
+                | "or"
+                | "in"
+                | "is"
+                | "if"
+                | "else"
+                | "true"
+                | "false"
+                | "none"
+                | "True"
+                | "False"
+                | "None"
         )
 }

@@ -8,15 +8,16 @@ use super::outline::{BlockOutline, StepOutline, names_of};
 use super::policy::WrittenPolicy;
 use super::process::lift;
 use crate::code::Code;
-use crate::keys::{self, Kind, Since};
+use crate::keys::{self, Fit, Key, Kind, Since};
 use crate::node::{Entry, Node};
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, elsewhere};
 
 impl Context<'_> {
     /// The steps of a block, with the names that they leave for each other. None if any of them is broken.
     pub(crate) fn block(&mut self, block: &BlockOutline<'_>) -> Option<Vec<StepDraft>> {
         self.scope.enter(names_of(block));
-        let steps: Vec<Option<StepDraft>> = block.steps.iter().map(|step| self.step(step, block.number)).collect();
+        let steps: Vec<Option<StepDraft>> =
+            block.steps.iter().map(|step| self.step(step, block.number)).collect();
         self.scope.leave();
         steps.into_iter().collect()
     }
@@ -29,7 +30,8 @@ impl Context<'_> {
         let output_key = step.get("output_key").map(|entry| self.output_key(&entry.value));
         let next = step.get("next_step_logic").map(|entry| self.next_logic(&entry.value, step, block));
         let timeout = step.get("timeout").map(|entry| self.timeout(&entry.value));
-        let effect = step.get("effect").map_or(Some(EffectKind::default()), |entry| self.effect(&entry.value));
+        let effect =
+            step.get("effect").map_or(Some(EffectKind::default()), |entry| self.effect(&entry.value));
         let policy = step.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = step.get("retry_config").map(|entry| self.retry(&entry.value));
         let undo = step.undo.as_ref().map(|undo| self.undo(undo, step));
@@ -97,12 +99,16 @@ impl Context<'_> {
     fn step_keys(&mut self, step: &StepOutline<'_>) {
         let kind = step.kind.map(|(kind, _)| kind);
         for entry in step.entries {
+            let is_notify_step = kind.is_none() && entry.key.text == "notify";
+            if is_notify_step {
+                continue;
+            }
             if let Some(key) = keys::find(keys::STEP_KEYS, &entry.key.text) {
                 match kind {
                     Some(Kind { since: Since::Later, .. }) => {}
                     _ if key.since == Since::Later => self.key_later(entry),
-                    Some(kind) if !key.on.allows(kind) => self.key_not_for(entry, kind),
-                    Some(_) | None => {}
+                    Some(kind) => self.key_fits(entry, key, kind),
+                    None => {}
                 }
             } else if keys::find_kind(&entry.key.text).is_none() && !is_spoken_for(entry, step) {
                 self.unknown_step_key(entry);
@@ -110,19 +116,28 @@ impl Context<'_> {
         }
     }
 
+    fn key_fits(&mut self, entry: &Entry, key: &Key, kind: &Kind) {
+        match key.on.fits(kind) {
+            Fit::Yes => {}
+            Fit::Later => self.key_later(entry),
+            Fit::No => self.key_not_for(entry, kind),
+        }
+    }
+
     fn key_not_for(&mut self, entry: &Entry, kind: &Kind) {
         let allowed: Vec<&str> = keys::STEP_KEYS
             .iter()
-            .filter(|key| key.since == Since::Now && key.on.allows(kind))
+            .filter(|key| key.since == Since::Now && key.on.fits(kind) == Fit::Yes)
             .map(|key| key.name)
             .collect();
         self.not_for_kind(&entry.key, kind.name, &allowed);
     }
 
     fn unknown_step_key(&mut self, entry: &Entry) {
-        let step_keys = keys::STEP_KEYS.iter().map(|key| key.name);
-        let kinds = keys::KINDS.iter().map(|kind| kind.name);
-        let help = did_you_mean(&entry.key.text, step_keys.chain(kinds));
+        let kinds = || keys::KINDS.iter().map(|kind| kind.name);
+        let names = || keys::STEP_KEYS.iter().map(|key| key.name).chain(kinds());
+        let typed = &entry.key.text;
+        let help = elsewhere(typed, names()).or_else(|| did_you_mean(typed, names()));
         self.unknown_key(entry, "a step", help);
     }
 }

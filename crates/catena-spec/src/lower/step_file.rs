@@ -60,7 +60,9 @@ impl Context<'_> {
     fn unreadable(&mut self, error: &std::io::Error, path: &Path, text: &str, node: &Node) {
         let problem = if error.kind() == ErrorKind::NotFound {
             let help = match path.parent().filter(|_| self.files.folder().is_some()) {
-                Some(folder) => format!("paths start at the definition's folder; looked in {}", folder.display()),
+                Some(folder) => {
+                    format!("paths start at the definition's folder; looked in {}", folder.display())
+                }
                 None => "this definition lies in no folder, so it can have no step files".to_owned(),
             };
             Problem::new(Code::FileNotFound, node.span, format!("there is no file `{text}`")).help(help)

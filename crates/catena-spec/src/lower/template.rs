@@ -33,7 +33,8 @@ impl Context<'_> {
                 if self.is_accident(node) && self.report_unquoted(node) {
                     return None;
                 }
-                let fields = entries.iter().map(|entry| Some((entry.key.text.clone(), self.template(&entry.value)?)));
+                let fields =
+                    entries.iter().map(|entry| Some((entry.key.text.clone(), self.template(&entry.value)?)));
                 let fields: Vec<_> = fields.collect();
                 Some(fold_map(fields.into_iter().collect::<Option<_>>()?))
             }
@@ -50,7 +51,8 @@ impl Context<'_> {
     fn is_accident(&self, node: &Node) -> bool {
         let Value::Map(entries) = &node.value else { return false };
         entries.first().is_some_and(|entry| {
-            let name: String = entry.key.text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String =
+                entry.key.text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             self.scope.meaning(&name) != Meaning::Unknown
         })
     }
@@ -78,10 +80,11 @@ impl Context<'_> {
                     unknown.push(name);
                 }
                 Err(ScanError::NoExpression { name, message, range }) => {
-                    let message = format!("`{}` cannot be read: {message}", &text[range.clone()]);
+                    let written = &text[range.clone()];
+                    let message = format!("`{written}` cannot be read: {message}");
+                    let help = format!("to mean the text, write `{}`", as_text(written));
                     let span = inner_span(text, range, node.span, self.source);
                     let label = format!("`{name}` is a name of the chain");
-                    let help = "if it is meant as text, double the braces: `{{…}}`";
                     self.add(Problem::new(Code::BadExpression, span, message).label(label).help(help));
                     return None;
                 }
@@ -94,8 +97,9 @@ impl Context<'_> {
         let written = &text[range.clone()];
         let single = &written[1..written.len() - 1];
         let span = inner_span(text, range.clone(), node.span, self.source);
-        let problem = Problem::new(Code::DoubleBraces, span, format!("`{written}` is the text `{single}`, no value"))
-            .help(format!("for the value, write single braces: `{single}`"));
+        let problem =
+            Problem::new(Code::DoubleBraces, span, format!("`{written}` is the text `{single}`, no value"))
+                .help(format!("for the value, write single braces: `{single}`"));
         self.add(problem);
     }
 
@@ -120,12 +124,18 @@ impl Context<'_> {
             _ => start..start + bare.len(),
         };
         let span = inner_span(text, range, node.span, self.source);
-        let problem = Problem::new(Code::BadExpression, span, format!("the expression cannot be read: {error}"));
+        let problem =
+            Problem::new(Code::BadExpression, span, format!("the expression cannot be read: {error}"));
         self.add(problem.help("expressions are those of Jinja: `weather.temperature > 30 and not dry`"));
     }
 
     /// Whether every name that the expression reads exists where it stands.
     fn check_names(&mut self, expr: &Expr, text: &str, node: &Node, reported: &[String]) -> bool {
+        if let Some(range) = stray(expr.source()) {
+            let message = format!("unexpected character, `{}` is no operator", &expr.source()[range.clone()]);
+            self.bad_expr(&ExprError { message, range: Some(range) }, expr.source(), text, node);
+            return false;
+        }
         let mut sound = true;
         let roots: Vec<&str> = expr.roots().collect();
         for root in roots {
@@ -143,7 +153,14 @@ impl Context<'_> {
     }
 
     /// `steps.wether` is as wrong as `wether`: what can stand behind `steps`, `params` and `variables` is known.
-    fn check_paths(&mut self, expr: &Expr, root: &str, range: &Range<usize>, text: &str, node: &Node) -> bool {
+    fn check_paths(
+        &mut self,
+        expr: &Expr,
+        root: &str,
+        range: &Range<usize>,
+        text: &str,
+        node: &Node,
+    ) -> bool {
         let mut sound = true;
         for path in expr.paths(root) {
             let first = path.split('.').next().unwrap_or_default();
@@ -183,9 +200,12 @@ impl Context<'_> {
 
     fn unknown_name(&mut self, name: &str, range: Range<usize>, text: &str, node: &Node) -> bool {
         let span = inner_span(text, range, node.span, self.source);
-        let help = did_you_mean(name, self.scope.names())
-            .unwrap_or_else(|| format!("declare it as a param or a variable; for the plain text, write `{{{{{name}}}}}`"));
-        let problem = Problem::new(Code::UnknownName, span, format!("unknown name `{name}`")).label("unknown here");
+        let help = did_you_mean(name, self.scope.names()).unwrap_or_else(|| {
+            "results are seen in their block and below; declare others under `params` or `variables`"
+                .to_owned()
+        });
+        let problem =
+            Problem::new(Code::UnknownName, span, format!("unknown name `{name}`")).label("unknown here");
         self.add(problem.help(help));
         false
     }
@@ -215,11 +235,48 @@ impl Context<'_> {
 
     fn data_in_script(&mut self, inner: &str, name: &str, range: Range<usize>, text: &str, node: &Node) {
         let span: Span = inner_span(text, range, node.span, self.source);
-        let variable = name.to_uppercase();
-        let message = format!("`{{{inner}}}` is data of the chain, and script text is never searched for expressions");
-        let help = format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write \"${variable}\" here");
-        self.add(Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help));
+        // `{steps.weather.result}` is best called after the step.
+        let says_most = if self.scope.meaning(name) == Meaning::Data {
+            name
+        } else {
+            inner.split('.').nth(1).unwrap_or(name)
+        };
+        let variable: String = says_most.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let variable = variable.to_uppercase();
+        let message =
+            format!("`{{{inner}}}` is data of the chain, and script text is never searched for expressions");
+        let help =
+            format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write \"${variable}\" here");
+        self.add(
+            Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
+        );
     }
+}
+
+/// A character outside of quotes that no expression has. The expression language overlooks one that follows a quoted
+/// text, and everything behind it: `a == "x" && b` would mean `a == "x"`.
+fn stray(source: &str) -> Option<Range<usize>> {
+    let mut quote = None;
+    let mut letters = source.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (Some(_), '\\') => _ = letters.next(),
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, '!') if letters.peek().is_some_and(|(_, next)| *next == '=') => {}
+            (None, '!' | '&' | ';' | '$' | '?' | '@' | '#' | '\\' | '`' | '^') => {
+                return Some(at..at + letter.len_utf8());
+            }
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// A text with braces as an expression that gives it.
+fn as_text(written: &str) -> String {
+    format!("{{= {}}}", quoted(written))
 }
 
 /// The next place of a whole word in part of a text; the part itself if it is not there.
@@ -240,7 +297,8 @@ fn word_in(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
 fn braced_names(text: &str) -> Vec<(Range<usize>, String)> {
     let mut found = Vec::new();
     for (open, _) in text.match_indices('{') {
-        let Some(length) = text[open..].find(['}', '\n']).filter(|at| text[open + at..].starts_with('}')) else {
+        let Some(length) = text[open..].find(['}', '\n']).filter(|at| text[open + at..].starts_with('}'))
+        else {
             continue;
         };
         let inner = text[open + 1..open + length].trim_start();
@@ -309,7 +367,9 @@ fn source_of_json(value: &serde_json::Value) -> String {
         serde_json::Value::String(text) => quoted(text),
         serde_json::Value::Array(items) => format!("[{}]", joined(items.iter().map(source_of_json))),
         serde_json::Value::Object(fields) => {
-            let field = |(key, value): (&String, &serde_json::Value)| format!("{}: {}", quoted(key), source_of_json(value));
+            let field = |(key, value): (&String, &serde_json::Value)| {
+                format!("{}: {}", quoted(key), source_of_json(value))
+            };
             format!("{{{}}}", joined(fields.iter().map(field)))
         }
     }

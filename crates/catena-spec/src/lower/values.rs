@@ -45,9 +45,10 @@ impl Context<'_> {
     /// `{weather}` without quotes is an object to YAML, with the key `weather` and no value.
     pub(crate) fn report_unquoted(&mut self, node: &Node) -> bool {
         let Some(text) = unquoted_template(node, self.source.slice(node.span)) else { return false };
-        let problem = Problem::new(Code::UnquotedTemplate, node.span, format!("`{text}` is read as an object here"))
-            .label("needs quotes")
-            .help(format!("quote it: \"{text}\""));
+        let problem =
+            Problem::new(Code::UnquotedTemplate, node.span, format!("`{text}` is read as an object here"))
+                .label("needs quotes")
+                .help(format!("quote it: \"{text}\""));
         self.add(problem);
         true
     }
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn durations_are_numbers_or_units_after_each_other() {
-        let good = [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("5m", 300.0), ("1h30m", 5_400.0), ("2d", 172_800.0)];
+        let good =
+            [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("5m", 300.0), ("1h30m", 5_400.0), ("2d", 172_800.0)];
         for (text, expected) in good {
             assert_eq!(seconds(text), Some(expected), "{text}");
         }
