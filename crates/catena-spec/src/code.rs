@@ -72,6 +72,7 @@ codes! {
     DoubleBraces = "C0404", Warning, "Double braces around what would be an expression";
     ProtectedVariable = "C0405", Error, "An environment variable that takes no data";
     NameLater = "C0406", Error, "A name this version does not fill yet";
+    TooEarly = "C0407", Error, "A result that is used before it can exist";
 
     FileNotFound = "C0501", Error, "A step file that is not there";
     FileUnreadable = "C0502", Error, "A step file that cannot be read";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catena_core::chain::{ChainName, Draft, Param, StepDraft, Work};
+use catena_core::chain::{ChainName, Draft, Param, ParamProblem, StepDraft, Work};
 use catena_core::retry::Retry;
 use catena_core::value::Value as CoreValue;
 
@@ -10,6 +10,7 @@ use super::context::{Context, Lowered};
 use super::outline::{BlockOutline, names_of, outline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
+use super::scope::Frame;
 use crate::code::Code;
 use crate::files::Files;
 use crate::keys;
@@ -30,7 +31,7 @@ pub(crate) fn lower(node: &Node, source: &Source, files: &dyn Files, problems: &
     };
     let files = std::mem::take(&mut ctx.step_files).into_values().collect();
     let sound = !ctx.problems.has_error();
-    let chain = draft.filter(|_| sound).and_then(|draft| ctx.build(draft));
+    let chain = draft.filter(|_| sound).and_then(|draft| ctx.build(draft, node));
     Lowered { chain, files }
 }
 
@@ -48,12 +49,28 @@ impl Context<'_> {
     }
 
     /// What the checks here let through and the core still refuses would be a gap in the checks; it is reported, too.
-    fn build(&mut self, draft: Draft) -> Option<catena_core::Chain> {
+    fn build(&mut self, draft: Draft, node: &Node) -> Option<catena_core::Chain> {
         match draft.build() {
-            Ok(chain) => Some(chain),
+            Ok(chain) => {
+                self.check_defaults(&chain, node);
+                Some(chain)
+            }
             Err(error) => {
                 self.say(Code::EmptyValue, Span::at(0), error.to_string());
                 None
+            }
+        }
+    }
+
+    /// A start without parameters must not fail over the types of the defaults.
+    fn check_defaults(&mut self, chain: &catena_core::Chain, node: &Node) {
+        for problem in chain.resolve_params(BTreeMap::new()).err().unwrap_or_default() {
+            if let ParamProblem::WrongType { name, expected, found } = problem {
+                let param = node.get("params").and_then(|params| params.value.get(&name));
+                let default = param.and_then(|param| param.value.get("default"));
+                let span = default.map_or(node.span, |default| default.value.span);
+                let message = format!("the default of `{name}` must be of type {expected}, not {found}");
+                self.say(Code::WrongType, span, message);
             }
         }
     }
@@ -78,7 +95,7 @@ impl Context<'_> {
         let policy = node.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = node.get("retry_config").map(|entry| self.retry(&entry.value));
         let root = self.steps(node);
-        self.scope.enter(self.params.iter().chain(&self.variables).cloned().collect());
+        self.scope.enter(Frame::of(self.params.iter().chain(&self.variables)));
         let env = node.get("env").map(|entry| self.env(&entry.value));
         let steps = root.as_ref().and_then(|root| self.block(root));
         let output = node.get("output").map(|entry| self.output(&entry.value, root.as_ref()));
@@ -203,6 +220,7 @@ impl Context<'_> {
         root: Option<&BlockOutline<'_>>,
     ) -> Option<catena_core::template::Template> {
         self.scope.enter(root.map(names_of).unwrap_or_default());
+        self.scope.at(usize::MAX);
         let output = self.template(node);
         self.scope.leave();
         output

@@ -6,7 +6,7 @@ use catena_core::ids::StepId;
 
 use super::context::Context;
 use super::outline::{Body, StepOutline};
-use super::scope::is_identifier;
+use super::scope::{Frame, is_identifier};
 use super::template::expr_of_items;
 use crate::code::Code;
 use crate::keys;
@@ -176,7 +176,7 @@ impl Context<'_> {
         let tolerate = node.get("tolerate");
         let tolerate =
             tolerate.map_or(Some(0), |entry| self.small_count(&entry.value, "`tolerate`", 0, u32::MAX));
-        self.scope.enter(item.iter().cloned().collect());
+        self.scope.enter(Frame::of(&item));
         let block = step.bodies.first().and_then(|body| self.block(&body.block));
         self.scope.leave();
         let max_parallel = super::process::lift(max_parallel)?;

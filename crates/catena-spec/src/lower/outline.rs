@@ -1,10 +1,11 @@
 //! The outline of a chain: its blocks and steps, the kind and the id of each, before anything else is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use catena_core::ids::StepId;
 
 use super::context::Context;
+use super::scope::Frame;
 use crate::code::Code;
 use crate::keys::{self, Kind, Since};
 use crate::node::{Entry, Key, Node, Value};
@@ -405,8 +406,15 @@ fn numbered(base: &StepId, number: u32) -> StepId {
 }
 
 /// The names that the steps of a block leave for each other.
-pub(crate) fn names_of(block: &BlockOutline<'_>) -> BTreeSet<String> {
-    block.steps.iter().flat_map(names_of_step).collect()
+pub(crate) fn names_of(block: &BlockOutline<'_>) -> Frame {
+    let mut frame = Frame::default();
+    for (position, step) in block.steps.iter().enumerate() {
+        frame.has_jumps |= step.get("next_step_logic").is_some();
+        for name in names_of_step(step) {
+            frame.add(name, position, step.place);
+        }
+    }
+    frame
 }
 
 fn names_of_step(step: &StepOutline<'_>) -> Vec<String> {

@@ -16,18 +16,23 @@ impl Context<'_> {
     /// The steps of a block, with the names that they leave for each other. None if any of them is broken.
     pub(crate) fn block(&mut self, block: &BlockOutline<'_>) -> Option<Vec<StepDraft>> {
         self.scope.enter(names_of(block));
-        let steps: Vec<Option<StepDraft>> =
-            block.steps.iter().map(|step| self.step(step, block.number)).collect();
+        let mut steps: Vec<Option<StepDraft>> = Vec::with_capacity(block.steps.len());
+        for (position, step) in block.steps.iter().enumerate() {
+            self.scope.at(position);
+            steps.push(self.step(step, position, block.number));
+        }
         self.scope.leave();
         steps.into_iter().collect()
     }
 
-    fn step(&mut self, step: &StepOutline<'_>, block: usize) -> Option<StepDraft> {
+    fn step(&mut self, step: &StepOutline<'_>, position: usize, block: usize) -> Option<StepDraft> {
         self.step_keys(step);
         let work = step.kind.and_then(|(kind, node)| self.work(kind, node, step));
         let description = step.get("description").map(|entry| self.text(&entry.value, "`description`"));
         let when = step.get("when").map(|entry| self.expr(&entry.value, "`when`"));
         let output_key = step.get("output_key").map(|entry| self.output_key(&entry.value));
+        // Where to go next, and how to take the step back, is asked when its own result is there.
+        self.scope.at(position + 1);
         let next = step.get("next_step_logic").map(|entry| self.next_logic(&entry.value, step, block));
         let timeout = step.get("timeout").map(|entry| self.timeout(&entry.value));
         let effect =

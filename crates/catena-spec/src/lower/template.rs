@@ -144,6 +144,7 @@ impl Context<'_> {
             sound &= match self.scope.meaning(root) {
                 _ if reported.iter().any(|name| name == root) => false,
                 Meaning::Data => true,
+                Meaning::TooEarly(place) => self.too_early(root, place, range, text, node),
                 Meaning::Provided => self.check_paths(expr, root, &range, text, node),
                 Meaning::Later => self.name_later(root, range, text, node),
                 Meaning::Unknown => self.unknown_name(root, range, text, node),
@@ -210,6 +211,15 @@ impl Context<'_> {
         false
     }
 
+    fn too_early(&mut self, name: &str, place: Span, range: Range<usize>, text: &str, node: &Node) -> bool {
+        let span = inner_span(text, range, node.span, self.source);
+        let message = format!("`{name}` is used before it can exist");
+        let problem =
+            Problem::new(Code::TooEarly, span, message).related(place, "this step gives it its value");
+        self.add(problem.label("no value yet").help("move this step behind the one that gives the value"));
+        false
+    }
+
     fn name_later(&mut self, name: &str, range: Range<usize>, text: &str, node: &Node) -> bool {
         let span = inner_span(text, range, node.span, self.source);
         let message = format!("`{name}` is part of the language but this version does not fill it yet");
@@ -222,7 +232,7 @@ impl Context<'_> {
         for (range, name) in braced_names(text) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
-                Meaning::Data => true,
+                Meaning::Data | Meaning::TooEarly(_) => true,
                 // `{date}` or `{now}` alone may well be shell; `{steps.a.result}` is not.
                 Meaning::Provided | Meaning::Later => inner.contains('.'),
                 Meaning::Unknown => false,
