@@ -84,7 +84,7 @@ pub enum IdError {
     Character(char),
 }
 
-/// A step's id: lower-case letters, digits and `_`, unique in the whole chain. Parsed, so that it can stand in
+/// A step's id, or a branch's: lower-case letters, digits and `_`, unique in the whole chain. Parsed, so that it can stand in
 /// addresses and file names as it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

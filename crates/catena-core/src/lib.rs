@@ -4,31 +4,30 @@
 //! the state; the effects to carry out are derived from it. There is no clock, randomness, I/O, async or
 //! hash-ordered map in here: everything from outside is a field of a command and is copied into an event.
 
-//pub mod address;
+pub mod address;
 pub mod chain;
-//pub mod command;
-//mod decide;
-//pub mod effect;
-//pub mod event;
+pub mod command;
+mod decide;
+pub mod effect;
+pub mod event;
 pub mod expr;
 pub mod failure;
 pub mod ids;
 pub mod retry;
-//pub mod state;
-//pub mod status;
+pub mod state;
+pub mod status;
 pub mod template;
 pub mod time;
 pub mod value;
-//pub mod view;
 
-//pub use address::Address;
+pub use address::Address;
 pub use chain::Chain;
-//pub use command::{Command, Outside, Rejection};
-//pub use effect::Effect;
-//pub use event::Event;
+pub use command::{Command, Outside, Rejection};
+pub use effect::Effect;
+pub use event::Event;
 pub use failure::{Failure, FailureType};
 pub use ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo};
-//pub use state::State;
+pub use state::State;
 pub use time::Timestamp;
 pub use value::Value;
 

@@ -1,1 +1,7 @@
+//! What the tests of all crates share. Nothing in here is part of the program.
 
+pub mod draft;
+pub mod random;
+pub mod sim;
+
+pub use sim::{Recovery, Sim};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{expr::Expr, template::Template};
+use crate::{expr::Expr, ids::StepId, template::Template};
 
 /// A step's kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,8 @@ pub struct FileStep {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch<B> {
-    pub name: String,
+    /// An id, because it stands in the addresses of what runs in the branch.
+    pub name: StepId,
     pub block: B,
 }
 

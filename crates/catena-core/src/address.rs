@@ -1,0 +1,69 @@
+//! Where a visit is, as a person reads it: `fan_out[17]/charge~2` is the second visit of `charge` in the
+//! opening of `fan_out` for item 17. Branches stand in brackets by name, an undo behind a dot.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chain::Work,
+    ids::{FrameNo, VisitNo},
+    state::{Origin, State},
+};
+
+/// The address of a visit within its execution; unique there. Built of parsed ids and numbers alone, so it can
+/// stand in a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address(String);
+
+impl Address {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl State {
+    pub fn address(&self, visit: VisitNo) -> Address {
+        let mut text = String::new();
+        self.write_visit(visit, &mut text);
+        Address(text)
+    }
+
+    fn write_visit(&self, no: VisitNo, text: &mut String) {
+        let visit = self.visit(no);
+        self.write_frame(visit.frame, text);
+        text.push_str(self.chain().step(visit.step).id.as_str());
+        if visit.nth > 1 {
+            text.push_str(&format!("~{}", visit.nth));
+        }
+    }
+
+    fn write_frame(&self, no: FrameNo, text: &mut String) {
+        match self.frame(no).origin {
+            Origin::Root => return,
+            Origin::Group { visit } => self.write_visit(visit, text),
+            Origin::Item { visit, index } => {
+                self.write_visit(visit, text);
+                text.push_str(&format!("[{index}]"));
+            }
+            Origin::Branch { visit, index } => {
+                self.write_visit(visit, text);
+                if let Work::Parallel { branches, .. } = &self.step_of(visit).work {
+                    text.push_str(&format!("[{}]", branches[index as usize].name));
+                }
+            }
+            Origin::Undo { visit } => {
+                self.write_visit(visit, text);
+                text.push_str(".undo");
+            }
+        }
+        text.push('/');
+    }
+}

@@ -1,0 +1,53 @@
+//! What an execution can be told, and what it answers when it refuses.
+
+use crate::{
+    event::{Answer, Trigger},
+    ids::{AttemptNo, VisitNo},
+    time::Timestamp,
+    value::Value,
+};
+
+/// How a new execution starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Digest of the chain's version.
+    pub version: String,
+    /// Checked against the chain, defaults filled in.
+    pub params: Value,
+    pub trigger: Trigger,
+}
+
+/// What an execution is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// An attempt has ended.
+    EndAttempt { visit: VisitNo, attempt: AttemptNo, answer: Answer },
+    /// A live attempt leaves a named value for its successor.
+    RecordCheckpoint { visit: VisitNo, attempt: AttemptNo, name: String, value: Value },
+    CancelExecution { rollback: bool },
+    /// Whatever can go on goes on: after a crash, at a timer, with new slots.
+    Advance,
+}
+
+/// What a decision takes from outside; all of it ends up in events.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outside {
+    pub now: Timestamp,
+    /// How many attempts may start now.
+    pub slots: u32,
+    /// A number in [0, 1), for pauses with jitter.
+    pub jitter: f64,
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("the execution has ended")]
+    Ended,
+    #[error("attempt {attempt} of visit {visit} is not running")]
+    NotRunning { visit: VisitNo, attempt: AttemptNo },
+    #[error("the execution is being undone; that can only be cancelled by force")]
+    Undoing,
+    #[error("the execution is being cancelled already")]
+    AlreadyCancelling,
+}

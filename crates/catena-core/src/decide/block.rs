@@ -1,0 +1,169 @@
+//! What is next in a block, and when a block step has enough of its blocks.
+
+use serde_json::Value as Json;
+
+use super::Decider;
+use crate::{
+    chain::{Target, Work},
+    event::{BlockEnd, Event, Jump, StopReason},
+    expr::Scope,
+    failure::{Failure, FailureType},
+    ids::{FrameNo, VisitNo},
+    state::{Frame, FramePhase, Origin, VisitPhase},
+    value::{INLINE_MAX_BYTES, Value},
+};
+
+impl Decider<'_> {
+    pub(super) fn decide_frame(&mut self, no: FrameNo) {
+        let frame = self.state.frame(no);
+        match &frame.phase {
+            FramePhase::Closing(end) => {
+                let end = end.clone();
+                self.emit(Event::BlockEnded { frame: no, end });
+            }
+            FramePhase::Open if self.state.frame_must_stop(no) => {
+                let cause = self.stop_cause();
+                self.emit(Event::BlockStopping { frame: no, cause });
+            }
+            FramePhase::Open => self.go_on(no),
+            FramePhase::Ended(_) => unreachable!("an ended frame is never on the agenda"),
+        }
+    }
+
+    /// Why a block is stopped from outside: the failure that a rollback is for, else a cancel.
+    fn stop_cause(&self) -> BlockEnd {
+        match (self.state.cancel(), self.state.rollback()) {
+            (None, Some(failure)) => BlockEnd::Failed(failure.clone()),
+            (Some(_), _) | (None, None) => BlockEnd::Cancelled,
+        }
+    }
+
+    /// Nothing is open in the block: jump, enter the next step, or end it.
+    fn go_on(&mut self, no: FrameNo) {
+        let frame = self.state.frame(no);
+        if let Some(from) = frame.asks_next {
+            match self.jump_after(no, from) {
+                Ok(None) => {}
+                Ok(Some(to)) => return self.emit(Event::Jumped { frame: no, from, to }),
+                Err(failure) => {
+                    let cause = BlockEnd::Failed(failure);
+                    return self.emit(Event::BlockStopping { frame: no, cause });
+                }
+            }
+        }
+        let next = self.state.chain().block(frame.block).steps.get(frame.cursor as usize).copied();
+        match next {
+            Some(step) => self.enter(no, step),
+            None => self.emit(Event::BlockEnded { frame: no, end: BlockEnd::Completed }),
+        }
+    }
+
+    fn jump_after(&self, frame: FrameNo, from: VisitNo) -> Result<Option<Jump>, Failure> {
+        let Some(next) = &self.state.step_of(from).next else { return Ok(None) };
+        let scope = self.state.scope(frame, self.outside.now);
+        let mut target = next.default;
+        for (condition, to) in &next.conditions {
+            if condition.eval_condition(&scope as &dyn Scope)? {
+                target = Some(*to);
+                break;
+            }
+        }
+        Ok(target.map(|target| match target {
+            Target::Step(step) => Jump::Step(step),
+            Target::End => Jump::End,
+        }))
+    }
+
+    pub(super) fn decide_nest(&mut self, no: VisitNo) {
+        let visit = self.state.visit(no);
+        let VisitPhase::Open(nest) = &visit.phase else { unreachable!("only open visits have frames") };
+        match &visit.stopping {
+            Some(reason) => {
+                let reason = reason.clone();
+                self.finish_stopped(no, reason);
+            }
+            None if self.state.is_closing(visit.frame) => self.stop_for_cancel(no),
+            None => self.go_on_below(no),
+        }
+    }
+
+    fn finish_stopped(&mut self, visit: VisitNo, reason: StopReason) {
+        match reason {
+            StopReason::Cancelled => self.emit(Event::VisitCancelled { visit }),
+            StopReason::Failed(failure) => self.fail(visit, failure),
+            StopReason::Satisfied => self.complete_nest(visit),
+        }
+    }
+
+    fn go_on_below(&mut self, visit: VisitNo) {
+        let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { unreachable!("the visit is open") };
+        let limits = self.state.nest_limits(visit, nest);
+        if nest.failed > limits.tolerate {
+            let failure = nest.first_failure.clone().expect("a failed frame has left its failure");
+            self.emit(Event::VisitStopping { visit, reason: StopReason::Failed(failure) });
+        } else if nest.completed >= limits.needed {
+            self.emit(Event::VisitStopping { visit, reason: StopReason::Satisfied });
+        } else if nest.next_index() < nest.total && nest.open < limits.parallel {
+            self.open_next(visit, nest.next_index());
+        } else {
+            self.complete_nest(visit);
+        }
+    }
+
+    fn open_next(&mut self, visit: VisitNo, index: u32) {
+        let (block, origin) = match &self.state.step_of(visit).work {
+            Work::Group { block } => (*block, Origin::Group { visit }),
+            Work::ForEach { block, .. } => (*block, Origin::Item { visit, index }),
+            Work::Parallel { branches, .. } => {
+                (branches[index as usize].block, Origin::Branch { visit, index })
+            }
+            Work::Shell { .. }
+            | Work::Command { .. }
+            | Work::File { .. }
+            | Work::Function { .. }
+            | Work::Set { .. } => unreachable!("only block steps have frames"),
+        };
+        let frame = FrameNo::next_of(self.state.frame_count());
+        self.emit(Event::BlockOpened { frame, block, origin });
+    }
+
+    /// The result is built only where somebody can read it: under an `output_key`, or as the last of a block.
+    fn complete_nest(&mut self, visit: VisitNo) {
+        let result = self.nest_result(visit);
+        if self.state.step_of(visit).output_key.is_some() && result.is_larger_than(INLINE_MAX_BYTES) {
+            let message = format!("the results of its blocks have more than {INLINE_MAX_BYTES} bytes");
+            return self.fail(visit, Failure::lasting(FailureType::ResultTooLarge, message));
+        }
+        self.emit(Event::VisitCompleted { visit, result: Some(result) });
+    }
+
+    fn nest_result(&self, visit: VisitNo) -> Value {
+        let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { return Value::null() };
+        if self.state.step_of(visit).output_key.is_none() {
+            return Value::null();
+        }
+        let result = |no: &FrameNo| self.frame_result(self.state.frame(*no));
+        let json = match &self.state.step_of(visit).work {
+            Work::Parallel { branches, .. } => {
+                let named = branches.iter().zip(&nest.frames);
+                Json::Object(named.map(|(b, no)| (b.name.as_str().to_owned(), result(no))).collect())
+            }
+            Work::ForEach { .. } => Json::Array(nest.frames.iter().map(result).collect()),
+            Work::Group { .. }
+            | Work::Shell { .. }
+            | Work::Command { .. }
+            | Work::File { .. }
+            | Work::Function { .. }
+            | Work::Set { .. } => nest.frames.first().map_or(Json::Null, result),
+        };
+        Value::from(json)
+    }
+
+    /// What a block leaves: the result of the step that completed last in it, if the block itself completed.
+    fn frame_result(&self, frame: &Frame) -> Json {
+        match (&frame.phase, &frame.result) {
+            (FramePhase::Ended(BlockEnd::Completed), Some(result)) => result.as_json().clone(),
+            (FramePhase::Ended(_) | FramePhase::Open | FramePhase::Closing(_), _) => Json::Null,
+        }
+    }
+}

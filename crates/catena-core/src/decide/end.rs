@@ -1,0 +1,82 @@
+//! The way of a whole execution: run, undo, end.
+
+use super::Decider;
+use crate::{
+    event::{BlockEnd, Event},
+    failure::Failure,
+    ids::{BlockIx, FrameNo},
+    state::{FramePhase, Origin, Phase},
+    status::End,
+    value::Value,
+};
+
+impl Decider<'_> {
+    pub(super) fn decide_execution(&mut self) {
+        match self.state.phase() {
+            Phase::Created => self.emit(Event::ExecutionStarted {}),
+            Phase::Running => match self.root_end() {
+                None => self.open_root(),
+                Some(_) if self.must_undo() => self.emit(Event::UndoStarted {}),
+                Some(end) => self.end_without_undo(end),
+            },
+            Phase::Undoing => self.undo_next(),
+            Phase::Ended { .. } => unreachable!("an ended execution is never on its agenda"),
+        }
+    }
+
+    fn open_root(&mut self) {
+        let origin = Origin::Root;
+        self.emit(Event::BlockOpened { frame: FrameNo::ROOT, block: BlockIx::ROOT, origin });
+    }
+
+    /// How the chain's own block ended, once it has.
+    fn root_end(&self) -> Option<BlockEnd> {
+        let (_, root) = self.state.frames().next()?;
+        match &root.phase {
+            FramePhase::Ended(end) => Some(end.clone()),
+            FramePhase::Open | FramePhase::Closing(_) => None,
+        }
+    }
+
+    fn must_undo(&self) -> bool {
+        self.state.rollback().is_some() || self.state.cancel().is_some_and(|cancel| cancel.rollback)
+    }
+
+    fn end_without_undo(&mut self, end: BlockEnd) {
+        match end {
+            BlockEnd::Failed(failure) => self.end(End::Failed, Some(failure)),
+            BlockEnd::Cancelled => self.end(End::Cancelled, None),
+            BlockEnd::Completed => match self.output() {
+                Err(failure) => self.end(End::Failed, Some(failure)),
+                Ok(output) => {
+                    let clean = self.state.passed().is_empty();
+                    let end = if clean { End::Completed } else { End::CompletedWithErrors };
+                    self.emit(Event::ExecutionEnded { end, output, error: None });
+                }
+            },
+        }
+    }
+
+    fn output(&self) -> Result<Value, Failure> {
+        match &self.state.chain().output {
+            None => Ok(Value::null()),
+            Some(output) => output.eval(&self.state.scope(FrameNo::ROOT, self.outside.now)),
+        }
+    }
+
+    fn end(&mut self, end: End, error: Option<Failure>) {
+        self.emit(Event::ExecutionEnded { end, output: Value::null(), error });
+    }
+
+    /// Takes back the visit that completed last, or ends when none is left.
+    fn undo_next(&mut self) {
+        let Some(visit) = self.state.undo_due().last().copied() else {
+            let error = self.state.rollback().cloned();
+            return self.end(End::RolledBack, error);
+        };
+        let undo = self.state.step_of(visit).undo.as_ref().expect("only steps with an undo are due for one");
+        let block = undo.block;
+        let frame = FrameNo::next_of(self.state.frame_count());
+        self.emit(Event::BlockOpened { frame, block, origin: Origin::Undo { visit } });
+    }
+}

@@ -1,0 +1,102 @@
+//! Entering a step: its condition, items and input are evaluated here, once, and stand in the event.
+
+use serde_json::Value as Json;
+
+use super::Decider;
+use crate::{
+    chain::{Chain, Process, Step, VISITS_MAX, Work},
+    event::{Event, Input, Plan, SkipReason},
+    expr::Scope,
+    failure::{Failure, FailureType},
+    ids::{FrameNo, StepIx, VisitNo},
+    value::{INLINE_MAX_BYTES, Value},
+};
+
+impl Decider<'_> {
+    pub(super) fn enter(&mut self, frame: FrameNo, step: StepIx) {
+        let visit = VisitNo::next_of(self.state.visit_count());
+        let nth = self.state.frame(frame).latest.get(&step).map_or(0, |no| self.state.visit(*no).nth) + 1;
+        let plan = self.plan(frame, step, nth).unwrap_or_else(Plan::Fail);
+        self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
+    }
+
+    fn plan(&self, frame: FrameNo, step: StepIx, nth: u32) -> Result<Plan, Failure> {
+        if nth > VISITS_MAX {
+            let message = format!("visited more than {VISITS_MAX} times");
+            return Err(Failure::lasting(FailureType::VisitLimit, message));
+        }
+        let chain = self.state.chain();
+        let step = chain.step(step);
+        let scope = self.state.scope(frame, self.outside.now);
+        if let Some(when) = &step.when
+            && !when.eval_condition(&scope)?
+        {
+            return Ok(Plan::Skip(SkipReason::When));
+        }
+        plan_work(chain, step, &scope)
+    }
+}
+
+fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Failure> {
+    match &step.work {
+        Work::Shell { process, .. } | Work::File { process, .. } => {
+            Ok(Plan::Attempt(process_input(chain, process, scope)?))
+        }
+        Work::Command { argv, process } => {
+            let mut input = process_input(chain, process, scope)?;
+            if argv.iter().any(|argument| !argument.is_constant()) {
+                let values: Result<Vec<Value>, Failure> = argv.iter().map(|a| a.eval(scope)).collect();
+                input.argv = values?;
+            }
+            bounded(Plan::Attempt(input))
+        }
+        Work::Function { parameters, .. } => {
+            let parameters = Some(parameters.eval(scope)?);
+            bounded(Plan::Attempt(Input { parameters, ..Input::default() }))
+        }
+        Work::Set { values } => {
+            let values: Result<Vec<(String, Value)>, Failure> =
+                values.iter().map(|(name, value)| Ok((name.clone(), value.eval(scope)?))).collect();
+            Ok(Plan::Values(values?))
+        }
+        Work::Group { .. } | Work::Parallel { .. } => Ok(Plan::Blocks),
+        Work::ForEach { repeat, .. } => items(&repeat.items.eval(scope)?).map(Plan::Items),
+    }
+}
+
+/// The parts of a process's input that expressions give. Constants stay in the version and out of the journal.
+fn process_input(chain: &Chain, process: &Process, scope: &dyn Scope) -> Result<Input, Failure> {
+    let mut input = Input::default();
+    let own = chain.env.iter().filter(|(name, _)| !process.env.contains_key(*name));
+    for (name, template) in own.chain(&process.env).filter(|(_, template)| !template.is_constant()) {
+        input.env.insert(name.clone(), template.eval(scope)?);
+    }
+    if let Some(stdin) = process.stdin.as_ref().filter(|stdin| !stdin.is_constant()) {
+        input.stdin = Some(stdin.eval(scope)?);
+    }
+    Ok(input)
+}
+
+/// Many values, each within its limit, may still be too many for one event.
+fn bounded(plan: Plan) -> Result<Plan, Failure> {
+    let Plan::Attempt(input) = &plan else { return Ok(plan) };
+    let json = serde_json::to_value(input).unwrap_or_default();
+    if Value::from(json).is_larger_than(4 * INLINE_MAX_BYTES) {
+        let message = format!("the input has more than {} bytes; pass large data as a file", 4 * INLINE_MAX_BYTES);
+        return Err(Failure::lasting(FailureType::TemplateError, message));
+    }
+    Ok(plan)
+}
+
+fn items(value: &Value) -> Result<Vec<Value>, Failure> {
+    match value.as_json() {
+        Json::Array(items) => Ok(items.iter().cloned().map(Value::from).collect()),
+        Json::Object(fields) => Ok(fields
+            .iter()
+            .map(|(key, value)| Value::from(serde_json::json!({ "key": key, "value": value })))
+            .collect()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
+            Err(Failure::lasting(FailureType::TemplateError, "`items` is neither a list nor an object"))
+        }
+    }
+}

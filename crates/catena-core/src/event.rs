@@ -1,0 +1,311 @@
+//! What happened, appended once, never changed.
+//!
+//! These types are the journal's format: kinds may be added, none may change. That is why they are stored as
+//! they stand rather than through a second set of types; `fixtures/journals` holds journals that must fold to
+//! the same states for ever. Whatever an expression or the outside world decided stands in the event, so that
+//! folding evaluates nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::Failure,
+    ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
+    state::Origin,
+    status::End,
+    time::Timestamp,
+    value::Value,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// Always the first: pins what runs and which revision of the decisions runs it.
+    ExecutionCreated {
+        chain: String,
+        /// Digest of the version.
+        version: String,
+        engine_rev: u32,
+        params: Value,
+        trigger: Trigger,
+    },
+    ExecutionStarted {},
+    BlockOpened {
+        frame: FrameNo,
+        block: BlockIx,
+        origin: Origin,
+    },
+    VisitEntered {
+        visit: VisitNo,
+        frame: FrameNo,
+        step: StepIx,
+        /// The how manieth visit of this step in this frame it is, from 1.
+        nth: u32,
+        plan: Plan,
+    },
+    AttemptStarted {
+        visit: VisitNo,
+        attempt: AttemptNo,
+    },
+    /// A named value that the attempt left for its successor.
+    CheckpointRecorded {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        name: String,
+        value: Value,
+    },
+    AttemptEnded {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        answer: Answer,
+    },
+    RetryScheduled {
+        visit: VisitNo,
+        wake_at: Timestamp,
+    },
+    TimerFired {
+        visit: VisitNo,
+    },
+    /// The attempt was lost and may run again: the visit waits for a slot once more.
+    AttemptRequeued {
+        visit: VisitNo,
+    },
+    /// What is open below the visit, or its attempt, has to stop.
+    VisitStopping {
+        visit: VisitNo,
+        reason: StopReason,
+    },
+    VisitCompleted {
+        visit: VisitNo,
+        /// Absent where it is the value of the attempt's answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Value>,
+    },
+    VisitFailed {
+        visit: VisitNo,
+        failure: Failure,
+        consequence: Consequence,
+    },
+    VisitCancelled {
+        visit: VisitNo,
+    },
+    /// Nobody knows whether the attempt had its effect, and it may have it at most once: a person answers.
+    VisitInDoubt {
+        visit: VisitNo,
+    },
+    /// The step was lost so often that it may be what brings the engine down: a person answers.
+    VisitQuarantined {
+        visit: VisitNo,
+    },
+    Jumped {
+        frame: FrameNo,
+        from: VisitNo,
+        to: Jump,
+    },
+    /// The block has to stop for a reason from outside it.
+    BlockStopping {
+        frame: FrameNo,
+        cause: BlockEnd,
+    },
+    BlockEnded {
+        frame: FrameNo,
+        end: BlockEnd,
+    },
+    CancelRequested {
+        rollback: bool,
+    },
+    UndoStarted {},
+    ExecutionEnded {
+        end: End,
+        output: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+}
+
+/// What started an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    Manual,
+}
+
+/// What entering a step came to; decided once, with everything evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plan {
+    /// An attempt, as soon as there is a slot.
+    Attempt(Input),
+    /// The blocks of the step, one after another or side by side.
+    Blocks,
+    /// The block of the step, once for each of these.
+    Items(Vec<Value>),
+    /// These names, at once.
+    Values(Vec<(String, Value)>),
+    Skip(SkipReason),
+    Fail(Failure),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its own `when` was false.
+    When,
+}
+
+/// The resolved input of a visit's attempts: the parts of the step that are not constant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+}
+
+/// How an attempt ended. A runner knows one attempt: whether there is another is decided here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Succeeded {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Value>,
+    },
+    Failed {
+        failure: Failure,
+    },
+    TimedOut {
+        limit_ms: u64,
+    },
+    Cancelled {},
+    /// Its end is not known and never will be.
+    Lost {
+        message: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    Cancelled,
+    /// More failed below it than it tolerates.
+    Failed(Failure),
+    /// Enough completed below it.
+    Satisfied,
+}
+
+/// What a failed visit does to what is around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consequence {
+    /// Its block fails.
+    Stop,
+    /// It is recorded, and its block goes on.
+    Continue,
+    /// The execution stops, and is undone.
+    Rollback,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jump {
+    Step(StepIx),
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockEnd {
+    Completed,
+    Failed(Failure),
+    Cancelled,
+}
+
+impl Event {
+    /// The kind as it is stored and printed.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ExecutionCreated { .. } => "execution_created",
+            Self::ExecutionStarted {} => "execution_started",
+            Self::BlockOpened { .. } => "block_opened",
+            Self::VisitEntered { .. } => "visit_entered",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::CheckpointRecorded { .. } => "checkpoint_recorded",
+            Self::AttemptEnded { .. } => "attempt_ended",
+            Self::RetryScheduled { .. } => "retry_scheduled",
+            Self::TimerFired { .. } => "timer_fired",
+            Self::AttemptRequeued { .. } => "attempt_requeued",
+            Self::VisitStopping { .. } => "visit_stopping",
+            Self::VisitCompleted { .. } => "visit_completed",
+            Self::VisitFailed { .. } => "visit_failed",
+            Self::VisitCancelled { .. } => "visit_cancelled",
+            Self::VisitInDoubt { .. } => "visit_in_doubt",
+            Self::VisitQuarantined { .. } => "visit_quarantined",
+            Self::Jumped { .. } => "jumped",
+            Self::BlockStopping { .. } => "block_stopping",
+            Self::BlockEnded { .. } => "block_ended",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::UndoStarted {} => "undo_started",
+            Self::ExecutionEnded { .. } => "execution_ended",
+        }
+    }
+
+    /// The visit that the event is about, if it is about one.
+    pub fn visit(&self) -> Option<VisitNo> {
+        match *self {
+            Self::VisitEntered { visit, .. }
+            | Self::AttemptStarted { visit, .. }
+            | Self::CheckpointRecorded { visit, .. }
+            | Self::AttemptEnded { visit, .. }
+            | Self::RetryScheduled { visit, .. }
+            | Self::TimerFired { visit }
+            | Self::AttemptRequeued { visit }
+            | Self::VisitStopping { visit, .. }
+            | Self::VisitCompleted { visit, .. }
+            | Self::VisitFailed { visit, .. }
+            | Self::VisitCancelled { visit }
+            | Self::VisitInDoubt { visit }
+            | Self::VisitQuarantined { visit } => Some(visit),
+            Self::Jumped { from, .. } => Some(from),
+            Self::ExecutionCreated { .. }
+            | Self::ExecutionStarted {}
+            | Self::BlockOpened { .. }
+            | Self::BlockStopping { .. }
+            | Self::BlockEnded { .. }
+            | Self::CancelRequested { .. }
+            | Self::UndoStarted {}
+            | Self::ExecutionEnded { .. } => None,
+        }
+    }
+
+    pub fn attempt(&self) -> Option<AttemptNo> {
+        match *self {
+            Self::AttemptStarted { attempt, .. }
+            | Self::CheckpointRecorded { attempt, .. }
+            | Self::AttemptEnded { attempt, .. } => Some(attempt),
+            Self::ExecutionCreated { .. }
+            | Self::ExecutionStarted {}
+            | Self::BlockOpened { .. }
+            | Self::VisitEntered { .. }
+            | Self::RetryScheduled { .. }
+            | Self::TimerFired { .. }
+            | Self::AttemptRequeued { .. }
+            | Self::VisitStopping { .. }
+            | Self::VisitCompleted { .. }
+            | Self::VisitFailed { .. }
+            | Self::VisitCancelled { .. }
+            | Self::VisitInDoubt { .. }
+            | Self::VisitQuarantined { .. }
+            | Self::Jumped { .. }
+            | Self::BlockStopping { .. }
+            | Self::BlockEnded { .. }
+            | Self::CancelRequested { .. }
+            | Self::UndoStarted {}
+            | Self::ExecutionEnded { .. } => None,
+        }
+    }
+}

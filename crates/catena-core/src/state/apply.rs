@@ -1,0 +1,513 @@
+//! Folding one event into the state. Nothing is evaluated or decided here; an event that does not fit says that
+//! the journal is corrupt.
+
+use super::{
+    Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, Visit, VisitEnd, VisitPhase,
+};
+use crate::{
+    chain::Work,
+    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
+    failure::Failure,
+    ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
+    time::Timestamp,
+    value::Value,
+};
+use std::collections::BTreeMap;
+
+/// The journal cannot be what this chain produced: the execution stops, the server lives.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} ({kind}) does not fit: {why}")]
+pub struct Corrupt {
+    pub seq: u64,
+    pub kind: &'static str,
+    pub why: &'static str,
+}
+
+/// An event does not fit, for this reason.
+type Misfit = &'static str;
+
+impl State {
+    /// Folds the next event of the journal.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Corrupt> {
+        self.record.seq += 1;
+        let seq = self.record.seq;
+        self.fold(at, event).map_err(|why| Corrupt { seq, kind: event.kind(), why })
+    }
+
+    fn fold(&mut self, at: Timestamp, event: &Event) -> Result<(), Misfit> {
+        let is_first = self.record.seq == 1;
+        if is_first != matches!(event, Event::ExecutionCreated { .. }) {
+            return Err("an execution is created once, first");
+        }
+        if self.has_ended() {
+            return Err("the execution has ended before");
+        }
+        match event {
+            Event::ExecutionCreated { version, engine_rev, params, .. } => {
+                self.created(at, version, *engine_rev, params);
+                Ok(())
+            }
+            Event::ExecutionStarted {} => self.started(at),
+            Event::BlockOpened { frame, block, origin } => self.block_opened(*frame, *block, *origin),
+            Event::VisitEntered { visit, frame, step, nth, plan } => {
+                self.visit_entered(at, *visit, *frame, (*step, *nth), plan)
+            }
+            Event::AttemptStarted { visit, attempt } => self.attempt_started(at, *visit, *attempt),
+            Event::CheckpointRecorded { visit, attempt, name, value } => {
+                self.expect_live(*visit, *attempt)?;
+                self.visit_mut(*visit).checkpoints.insert(name.clone(), value.clone());
+                Ok(())
+            }
+            Event::AttemptEnded { visit, attempt, answer } => self.attempt_ended(*visit, *attempt, answer),
+            Event::RetryScheduled { visit, wake_at } => {
+                self.expect_answered(*visit)?;
+                self.set_phase(*visit, VisitPhase::Backoff { wake_at: *wake_at });
+                Ok(())
+            }
+            Event::TimerFired { visit } => match self.known(*visit)?.phase {
+                VisitPhase::Backoff { .. } => {
+                    self.set_phase(*visit, VisitPhase::Ready);
+                    Ok(())
+                }
+                _ => Err("the visit waits for no timer"),
+            },
+            Event::AttemptRequeued { visit } => {
+                self.expect_answered(*visit)?;
+                self.set_phase(*visit, VisitPhase::Ready);
+                Ok(())
+            }
+            Event::VisitStopping { visit, reason } => {
+                if self.known(*visit)?.has_ended() {
+                    return Err("the visit has ended");
+                }
+                self.visit_mut(*visit).stopping = Some(reason.clone());
+                self.touch_visit(*visit);
+                self.touch_frames_of(*visit);
+                Ok(())
+            }
+            Event::VisitCompleted { visit, result } => self.visit_completed(at, *visit, result.as_ref()),
+            Event::VisitFailed { visit, failure, consequence } => {
+                self.visit_failed(at, *visit, failure, *consequence)
+            }
+            Event::VisitCancelled { visit } => self.end_visit(at, *visit, VisitEnd::Cancelled),
+            Event::VisitInDoubt { visit } => {
+                self.expect_answered(*visit)?;
+                self.set_phase(*visit, VisitPhase::InDoubt);
+                Ok(())
+            }
+            Event::VisitQuarantined { visit } => {
+                self.expect_answered(*visit)?;
+                self.set_phase(*visit, VisitPhase::Quarantined);
+                Ok(())
+            }
+            Event::Jumped { frame, from, to } => self.jumped(*frame, *from, *to),
+            Event::BlockStopping { frame, cause } => self.block_stopping(*frame, cause),
+            Event::BlockEnded { frame, end } => self.block_ended(*frame, end),
+            Event::CancelRequested { rollback } => {
+                self.record.cancel = Some(Cancel { rollback: *rollback });
+                self.touch_root();
+                Ok(())
+            }
+            Event::UndoStarted {} => {
+                self.record.phase = Phase::Undoing;
+                self.touch_execution();
+                Ok(())
+            }
+            Event::ExecutionEnded { end, output, error } => {
+                let (output, error) = (output.clone(), error.clone());
+                self.record.phase = Phase::Ended { end: *end, at, output, error };
+                self.touch_execution();
+                Ok(())
+            }
+        }
+    }
+
+    fn created(&mut self, at: Timestamp, version: &str, engine_rev: u32, params: &Value) {
+        self.record.created_at = at;
+        version.clone_into(&mut self.record.version);
+        self.record.engine_rev = engine_rev;
+        self.record.params = params.clone();
+        self.touch_execution();
+    }
+
+    fn started(&mut self, at: Timestamp) -> Result<(), Misfit> {
+        if self.record.phase != Phase::Created {
+            return Err("the execution has started before");
+        }
+        self.record.phase = Phase::Running;
+        self.record.started_at = Some(at);
+        self.touch_execution();
+        Ok(())
+    }
+
+    fn block_opened(&mut self, no: FrameNo, block: BlockIx, origin: Origin) -> Result<(), Misfit> {
+        if no.index() != self.record.frames.len() {
+            return Err("frames are numbered in order");
+        }
+        let names = self.first_names(origin)?;
+        self.record.frames.push(Frame {
+            block,
+            origin,
+            phase: FramePhase::Open,
+            cursor: 0,
+            asks_next: None,
+            open: Vec::new(),
+            latest: BTreeMap::new(),
+            names,
+            result: None,
+        });
+        match origin {
+            Origin::Root => {}
+            Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
+                let nest = self.nest_mut(visit)?;
+                nest.frames.push(no);
+                nest.open += 1;
+                self.touch_visit(visit);
+            }
+            Origin::Undo { visit } => self.visit_mut(visit).undo = UndoPhase::Running(no),
+        }
+        self.touch_frame(no);
+        self.touch_execution();
+        Ok(())
+    }
+
+    /// What a frame calls by name before any visit in it.
+    fn first_names(&self, origin: Origin) -> Result<BTreeMap<String, Value>, Misfit> {
+        let mut names = BTreeMap::new();
+        match origin {
+            Origin::Item { visit, index } => {
+                let (Work::ForEach { repeat, .. }, VisitPhase::Open(nest)) =
+                    (&self.chain.step(self.known(visit)?.step).work, &self.visit(visit).phase)
+                else {
+                    return Err("only an open for_each has items");
+                };
+                let item = nest.items.get(index as usize).ok_or("there is no such item")?;
+                names.insert(repeat.item.clone(), item.clone());
+                names.insert("loop".to_owned(), Value::from(serde_json::json!({ "index": index })));
+            }
+            Origin::Undo { visit } => {
+                let visit = self.known(visit)?;
+                names.insert("result".to_owned(), visit.result().cloned().unwrap_or_else(Value::null));
+                let input = serde_json::to_value(&visit.input).unwrap_or_default();
+                names.insert("input".to_owned(), Value::from(input));
+            }
+            Origin::Root | Origin::Group { .. } | Origin::Branch { .. } => {}
+        }
+        Ok(names)
+    }
+
+    fn visit_entered(
+        &mut self,
+        at: Timestamp,
+        no: VisitNo,
+        frame_no: FrameNo,
+        (step, nth): (StepIx, u32),
+        plan: &Plan,
+    ) -> Result<(), Misfit> {
+        if no.index() != self.record.visits.len() {
+            return Err("visits are numbered in order");
+        }
+        let phase = self.planned_phase(step, plan);
+        let input = if let Plan::Attempt(input) = plan { input.clone() } else { crate::event::Input::default() };
+        let frame = self.open_frame_mut(frame_no)?;
+        frame.open.push(no);
+        frame.asks_next = None;
+        frame.latest.insert(step, no);
+        self.record.latest.insert(step, no);
+        let ends_at_once = matches!(plan, Plan::Values(_) | Plan::Skip(_));
+        self.record.visits.push(Visit {
+            step,
+            frame: frame_no,
+            nth,
+            entered_at: at,
+            started_at: None,
+            ended_at: None,
+            attempts: 0,
+            losses: 0,
+            input,
+            checkpoints: BTreeMap::new(),
+            phase: VisitPhase::Ready,
+            stopping: None,
+            undo: UndoPhase::None,
+        });
+        self.set_phase(no, phase);
+        self.touch_frame(frame_no);
+        match plan {
+            Plan::Values(values) => self.names_set(at, no, values),
+            Plan::Skip(reason) => self.end_visit(at, no, VisitEnd::Skipped(*reason)),
+            Plan::Attempt(_) | Plan::Blocks | Plan::Items(_) | Plan::Fail(_) => {
+                debug_assert!(!ends_at_once);
+                Ok(())
+            }
+        }
+    }
+
+    fn planned_phase(&self, step: StepIx, plan: &Plan) -> VisitPhase {
+        match plan {
+            Plan::Attempt(_) | Plan::Values(_) | Plan::Skip(_) => VisitPhase::Ready,
+            Plan::Blocks => match &self.chain.step(step).work {
+                Work::Parallel { branches, .. } => VisitPhase::Open(Nest::of(branches.len(), Vec::new())),
+                _ => VisitPhase::Open(Nest::of(1, Vec::new())),
+            },
+            Plan::Items(items) => VisitPhase::Open(Nest::of(items.len(), items.clone())),
+            Plan::Fail(failure) => VisitPhase::Answered(Answer::Failed { failure: failure.clone() }),
+        }
+    }
+
+    fn names_set(&mut self, at: Timestamp, no: VisitNo, values: &[(String, Value)]) -> Result<(), Misfit> {
+        let frame = self.frame_of_mut(no);
+        for (name, value) in values {
+            frame.names.insert(name.clone(), value.clone());
+        }
+        let object: serde_json::Map<String, serde_json::Value> =
+            values.iter().map(|(name, value)| (name.clone(), value.as_json().clone())).collect();
+        self.complete(at, no, Value::from(serde_json::Value::Object(object)))
+    }
+
+    fn attempt_started(&mut self, at: Timestamp, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {
+        let visit = self.known(no)?;
+        if visit.phase != VisitPhase::Ready || attempt.0 != visit.attempts + 1 {
+            return Err("the visit is not ready for this attempt");
+        }
+        let visit = self.visit_mut(no);
+        visit.attempts = attempt.0;
+        visit.started_at.get_or_insert(at);
+        self.set_phase(no, VisitPhase::Attempting { attempt, started_at: at });
+        Ok(())
+    }
+
+    fn attempt_ended(&mut self, no: VisitNo, attempt: AttemptNo, answer: &Answer) -> Result<(), Misfit> {
+        self.expect_live(no, attempt)?;
+        if matches!(answer, Answer::Lost { .. }) {
+            self.visit_mut(no).losses += 1;
+        }
+        self.set_phase(no, VisitPhase::Answered(answer.clone()));
+        Ok(())
+    }
+
+    fn visit_completed(&mut self, at: Timestamp, no: VisitNo, given: Option<&Value>) -> Result<(), Misfit> {
+        let result = match (given, &self.known(no)?.phase) {
+            (Some(value), VisitPhase::Open(_) | VisitPhase::Answered(_)) => value.clone(),
+            (None, VisitPhase::Answered(Answer::Succeeded { value })) => {
+                value.clone().unwrap_or_else(Value::null)
+            }
+            (None, VisitPhase::Open(_)) => Value::null(),
+            _ => return Err("the visit has no result to complete with"),
+        };
+        if let Some(key) = self.chain.step(self.visit(no).step).output_key.clone() {
+            self.frame_of_mut(no).names.insert(key, result.clone());
+        }
+        self.complete(at, no, result)
+    }
+
+    fn complete(&mut self, at: Timestamp, no: VisitNo, result: Value) -> Result<(), Misfit> {
+        self.frame_of_mut(no).result = Some(result.clone());
+        if self.step_of(no).undo.is_some() && !self.is_in_undo(no) {
+            self.record.undo_due.push(no);
+        }
+        self.end_visit(at, no, VisitEnd::Completed(result))
+    }
+
+    fn visit_failed(
+        &mut self,
+        at: Timestamp,
+        no: VisitNo,
+        failure: &Failure,
+        consequence: Consequence,
+    ) -> Result<(), Misfit> {
+        let frame_no = self.known(no)?.frame;
+        match consequence {
+            Consequence::Continue => self.record.passed.push(no),
+            Consequence::Stop | Consequence::Rollback => {
+                let frame = &mut self.record.frames[frame_no.index()];
+                if frame.phase == FramePhase::Open {
+                    frame.phase = FramePhase::Closing(BlockEnd::Failed(failure.clone()));
+                }
+            }
+        }
+        self.end_visit(at, no, VisitEnd::Failed { failure: failure.clone(), consequence })?;
+        if consequence == Consequence::Rollback {
+            self.record.rollback.get_or_insert_with(|| failure.clone());
+            self.touch_root();
+        }
+        Ok(())
+    }
+
+    fn end_visit(&mut self, at: Timestamp, no: VisitNo, end: VisitEnd) -> Result<(), Misfit> {
+        let visit = self.known(no)?;
+        if visit.has_ended() {
+            return Err("the visit has ended before");
+        }
+        let (frame_no, step) = (visit.frame, visit.step);
+        let undo_covers_it = matches!(end, VisitEnd::Failed { .. } | VisitEnd::Cancelled)
+            && visit.attempts > 0
+            && self.chain.step(step).undo.as_ref().is_some_and(|undo| undo.if_started)
+            && !self.is_in_undo(no);
+        if undo_covers_it {
+            self.record.undo_due.push(no);
+        }
+        self.visit_mut(no).ended_at = Some(at);
+        self.set_phase(no, VisitPhase::Ended(end));
+        let position = self.chain.step(step).position;
+        let asks = self.chain.step(step).next.is_some();
+        let frame = &mut self.record.frames[frame_no.index()];
+        frame.open.retain(|open| *open != no);
+        frame.cursor = position + 1;
+        frame.asks_next = asks.then_some(no);
+        self.touch_frame(frame_no);
+        Ok(())
+    }
+
+    fn jumped(&mut self, frame_no: FrameNo, from: VisitNo, to: Jump) -> Result<(), Misfit> {
+        let steps = self.chain.block(self.known_frame(frame_no)?.block).steps.len();
+        let cursor = match to {
+            Jump::Step(step) => self.chain.step(step).position,
+            Jump::End => u32::try_from(steps).expect("a block is bounded"),
+        };
+        let frame = self.open_frame_mut(frame_no)?;
+        if frame.asks_next != Some(from) {
+            return Err("the visit asks for no jump");
+        }
+        frame.asks_next = None;
+        frame.cursor = cursor;
+        self.touch_frame(frame_no);
+        Ok(())
+    }
+
+    fn block_stopping(&mut self, no: FrameNo, cause: &BlockEnd) -> Result<(), Misfit> {
+        let frame = self.open_frame_mut(no)?;
+        frame.phase = FramePhase::Closing(cause.clone());
+        for visit in frame.open.clone() {
+            self.touch_visit(visit);
+        }
+        self.touch_frame(no);
+        Ok(())
+    }
+
+    fn block_ended(&mut self, no: FrameNo, end: &BlockEnd) -> Result<(), Misfit> {
+        let frame = self.known_frame(no)?;
+        if !frame.open.is_empty() || matches!(frame.phase, FramePhase::Ended(_)) {
+            return Err("the block cannot end now");
+        }
+        let origin = frame.origin;
+        self.record.frames[no.index()].phase = FramePhase::Ended(end.clone());
+        self.touch_frame(no);
+        match origin {
+            Origin::Root => {}
+            Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
+                self.count_end(visit, end)?;
+            }
+            Origin::Undo { visit } => self.undo_ended(visit, end),
+        }
+        self.touch_execution();
+        Ok(())
+    }
+
+    fn count_end(&mut self, visit: VisitNo, end: &BlockEnd) -> Result<(), Misfit> {
+        let nest = self.nest_mut(visit)?;
+        nest.open -= 1;
+        match end {
+            BlockEnd::Completed => nest.completed += 1,
+            BlockEnd::Cancelled => {}
+            BlockEnd::Failed(failure) => {
+                nest.failed += 1;
+                nest.first_failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+        self.touch_visit(visit);
+        Ok(())
+    }
+
+    fn undo_ended(&mut self, visit: VisitNo, end: &BlockEnd) {
+        let cancelled = || Failure::new(crate::FailureType::Lost, "the undo was stopped");
+        let phase = match end {
+            BlockEnd::Completed => UndoPhase::Done,
+            BlockEnd::Failed(failure) => UndoPhase::Failed(failure.clone()),
+            BlockEnd::Cancelled => UndoPhase::Failed(cancelled()),
+        };
+        if phase == UndoPhase::Done {
+            // Undos run one at a time, the last due first.
+            self.record.undo_due.pop();
+        }
+        self.visit_mut(visit).undo = phase;
+    }
+
+    fn touch_frames_of(&mut self, no: VisitNo) {
+        if let VisitPhase::Open(nest) = &self.visit(no).phase {
+            for frame in nest.frames.clone() {
+                self.touch_frame(frame);
+            }
+        }
+    }
+
+    fn touch_root(&mut self) {
+        if self.record.frames.is_empty() {
+            return;
+        }
+        self.touch_frame(FrameNo::ROOT);
+        // A cancel also answers for visits that wait for a person, wherever they are.
+        for visit in self.agenda.halted().collect::<Vec<_>>() {
+            self.touch_visit(visit);
+        }
+    }
+
+    /// Whether a visit belongs to an undo: what takes an effect back is itself not undone.
+    fn is_in_undo(&self, no: VisitNo) -> bool {
+        let mut frame = self.visit(no).frame;
+        loop {
+            match self.frame(frame).origin {
+                Origin::Root => return false,
+                Origin::Undo { .. } => return true,
+                Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
+                    frame = self.visit(visit).frame;
+                }
+            }
+        }
+    }
+
+    fn known(&self, no: VisitNo) -> Result<&Visit, Misfit> {
+        self.record.visits.get(no.index()).ok_or("there is no such visit")
+    }
+
+    fn known_frame(&self, no: FrameNo) -> Result<&Frame, Misfit> {
+        self.record.frames.get(no.index()).ok_or("there is no such frame")
+    }
+
+    fn open_frame_mut(&mut self, no: FrameNo) -> Result<&mut Frame, Misfit> {
+        match self.record.frames.get_mut(no.index()) {
+            Some(frame) if frame.phase == FramePhase::Open => Ok(frame),
+            Some(_) => Err("the frame is not open"),
+            None => Err("there is no such frame"),
+        }
+    }
+
+    fn visit_mut(&mut self, no: VisitNo) -> &mut Visit {
+        &mut self.record.visits[no.index()]
+    }
+
+    fn frame_of_mut(&mut self, no: VisitNo) -> &mut Frame {
+        let frame = self.visit(no).frame;
+        &mut self.record.frames[frame.index()]
+    }
+
+    fn nest_mut(&mut self, no: VisitNo) -> Result<&mut Nest, Misfit> {
+        match self.record.visits.get_mut(no.index()).map(|visit| &mut visit.phase) {
+            Some(VisitPhase::Open(nest)) => Ok(nest),
+            Some(_) | None => Err("the visit has no open blocks"),
+        }
+    }
+
+    fn expect_live(&self, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {
+        match self.live_attempt(no) {
+            Some(live) if live == attempt => Ok(()),
+            Some(_) | None => Err("the attempt is not running"),
+        }
+    }
+
+    fn expect_answered(&self, no: VisitNo) -> Result<(), Misfit> {
+        match self.known(no)?.phase {
+            VisitPhase::Answered(_) => Ok(()),
+            _ => Err("no attempt of the visit has just ended"),
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The state of one execution: the fold of its journal and nothing else.
+//!
+//! Two lists, both only ever appended to: *visits* (each entry into a step) and *frames* (each opening of a
+//! block: the root, a group's body, a branch, an item, an undo). A frame knows the visits that are open in it,
+//! a visit of a block step knows its frames; so every decision looks at one place and its neighbours, and the
+//! cost of a step does not grow with the chain.
+
+mod agenda;
+mod apply;
+mod scope;
+mod snapshot;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    agenda::{Agenda, Todo},
+    apply::Corrupt,
+    scope::{RESERVED_NAMES, VisitScope},
+    snapshot::SnapshotError,
+};
+use crate::{
+    chain::{Chain, Step},
+    event::{Answer, BlockEnd, Consequence, Input, SkipReason, StopReason},
+    failure::Failure,
+    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo},
+    status::{End, ExecutionStatus, StepStatus},
+    time::Timestamp,
+    value::Value,
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    id: ExecutionId,
+    chain: Arc<Chain>,
+    record: Record,
+    /// Derived from `record`, kept by `apply`.
+    agenda: Agenda,
+}
+
+/// What the journal says: the part of the state that has a serial form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    /// Sequence number of the last event, from 1; 0 before the first.
+    seq: u64,
+    phase: Phase,
+    version: String,
+    engine_rev: u32,
+    params: Value,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    cancel: Option<Cancel>,
+    /// The failure that asked for everything to be taken back.
+    rollback: Option<Failure>,
+    frames: Vec<Frame>,
+    visits: Vec<Visit>,
+    /// The latest visit of each step, wherever it was.
+    latest: BTreeMap<StepIx, VisitNo>,
+    /// Visits whose failure was let pass, in order.
+    passed: Vec<VisitNo>,
+    /// Visits that an undo would take back, in order of completion.
+    undo_due: Vec<VisitNo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Created,
+    Running,
+    Undoing,
+    Ended { end: End, at: Timestamp, output: Value, error: Option<Failure> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    pub rollback: bool,
+}
+
+/// One opening of a block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    pub block: BlockIx,
+    pub origin: Origin,
+    pub phase: FramePhase,
+    /// Where in the block the next visit is.
+    pub cursor: u32,
+    /// A visit that ended and whose `next_step_logic` has not been asked yet.
+    pub asks_next: Option<VisitNo>,
+    /// The visits that have not ended.
+    pub open: Vec<VisitNo>,
+    /// The latest visit of each step in this frame.
+    pub latest: BTreeMap<StepIx, VisitNo>,
+    /// What `output_key`, `set` and items have named here.
+    pub names: BTreeMap<String, Value>,
+    /// The result of the visit that completed last.
+    pub result: Option<Value>,
+}
+
+/// Why a block was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Root,
+    Group { visit: VisitNo },
+    Item { visit: VisitNo, index: u32 },
+    Branch { visit: VisitNo, index: u32 },
+    Undo { visit: VisitNo },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FramePhase {
+    Open,
+    /// Ends like this as soon as nothing is open in it.
+    Closing(BlockEnd),
+    Ended(BlockEnd),
+}
+
+/// One entry into a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    pub step: StepIx,
+    pub frame: FrameNo,
+    pub nth: u32,
+    pub entered_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// Attempts started; the next one has the number after it.
+    pub attempts: u32,
+    /// Those of them whose end nobody saw: they do not count as tries.
+    pub losses: u32,
+    pub input: Input,
+    pub checkpoints: BTreeMap<String, Value>,
+    pub phase: VisitPhase,
+    pub stopping: Option<StopReason>,
+    pub undo: UndoPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitPhase {
+    /// Waits for a slot.
+    Ready,
+    Attempting { attempt: AttemptNo, started_at: Timestamp },
+    /// An attempt has ended, and what follows is not decided.
+    Answered(Answer),
+    /// Waits for its next attempt.
+    Backoff { wake_at: Timestamp },
+    /// A block step whose frames run.
+    Open(Nest),
+    InDoubt,
+    Quarantined,
+    Ended(VisitEnd),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitEnd {
+    Completed(Value),
+    Failed { failure: Failure, consequence: Consequence },
+    Skipped(SkipReason),
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoPhase {
+    None,
+    Running(FrameNo),
+    Done,
+    Failed(Failure),
+}
+
+/// The frames of a block step, with counts so that no decision has to look through them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Nest {
+    /// How many frames there are to be in all.
+    pub total: u32,
+    pub frames: Vec<FrameNo>,
+    pub open: u32,
+    pub completed: u32,
+    pub failed: u32,
+    pub first_failure: Option<Failure>,
+    pub items: Vec<Value>,
+}
+
+impl Nest {
+    fn of(total: usize, items: Vec<Value>) -> Self {
+        Self { total: u32::try_from(total).expect("blocks and items are bounded"), items, ..Self::default() }
+    }
+}
+
+impl State {
+    /// The state before the first event.
+    pub fn new(id: ExecutionId, chain: Arc<Chain>) -> Self {
+        let record = Record {
+            seq: 0,
+            phase: Phase::Created,
+            version: String::new(),
+            engine_rev: 0,
+            params: Value::null(),
+            created_at: Timestamp::ZERO,
+            started_at: None,
+            cancel: None,
+            rollback: None,
+            frames: Vec::new(),
+            visits: Vec::new(),
+            latest: BTreeMap::new(),
+            passed: Vec::new(),
+            undo_due: Vec::new(),
+        };
+        Self { id, chain, record, agenda: Agenda::default() }
+    }
+
+    pub fn id(&self) -> ExecutionId {
+        self.id
+    }
+
+    pub fn chain(&self) -> &Arc<Chain> {
+        &self.chain
+    }
+
+    /// Sequence number of the last event.
+    pub fn seq(&self) -> u64 {
+        self.record.seq
+    }
+
+    pub fn phase(&self) -> &Phase {
+        &self.record.phase
+    }
+
+    pub fn version(&self) -> &str {
+        &self.record.version
+    }
+
+    pub fn params(&self) -> &Value {
+        &self.record.params
+    }
+
+    pub fn created_at(&self) -> Timestamp {
+        self.record.created_at
+    }
+
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.record.started_at
+    }
+
+    pub fn cancel(&self) -> Option<Cancel> {
+        self.record.cancel
+    }
+
+    pub fn rollback(&self) -> Option<&Failure> {
+        self.record.rollback.as_ref()
+    }
+
+    pub fn visit(&self, visit: VisitNo) -> &Visit {
+        &self.record.visits[visit.index()]
+    }
+
+    /// All visits, in the order in which they were entered.
+    pub fn visits(&self) -> impl Iterator<Item = (VisitNo, &Visit)> {
+        self.record.visits.iter().enumerate().map(|(i, visit)| (VisitNo::next_of(i), visit))
+    }
+
+    pub fn visit_count(&self) -> usize {
+        self.record.visits.len()
+    }
+
+    pub fn frame_count(&self) -> usize {
+        self.record.frames.len()
+    }
+
+    pub fn frame(&self, frame: FrameNo) -> &Frame {
+        &self.record.frames[frame.index()]
+    }
+
+    pub fn frames(&self) -> impl Iterator<Item = (FrameNo, &Frame)> {
+        self.record.frames.iter().enumerate().map(|(i, frame)| (FrameNo::next_of(i), frame))
+    }
+
+    pub fn step_of(&self, visit: VisitNo) -> &Step {
+        self.chain.step(self.visit(visit).step)
+    }
+
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// The visits that an undo has still to take back, the next one last.
+    pub fn undo_due(&self) -> &[VisitNo] {
+        &self.record.undo_due
+    }
+
+    /// Visits whose failure was let pass.
+    pub fn passed(&self) -> &[VisitNo] {
+        &self.record.passed
+    }
+
+    pub fn latest_visit(&self, step: StepIx) -> Option<VisitNo> {
+        self.record.latest.get(&step).copied()
+    }
+
+    /// The attempt of a visit that runs now.
+    pub fn live_attempt(&self, visit: VisitNo) -> Option<AttemptNo> {
+        match self.record.visits.get(visit.index())?.phase {
+            VisitPhase::Attempting { attempt, .. } => Some(attempt),
+            VisitPhase::Ready
+            | VisitPhase::Answered(_)
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::Open(_)
+            | VisitPhase::InDoubt
+            | VisitPhase::Quarantined
+            | VisitPhase::Ended(_) => None,
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self.record.phase, Phase::Ended { .. })
+    }
+
+    pub fn status(&self) -> ExecutionStatus {
+        match self.record.phase {
+            Phase::Created => ExecutionStatus::Queued,
+            Phase::Running => self.halted_status().unwrap_or_else(|| self.running_status()),
+            Phase::Undoing if self.is_stuck() => ExecutionStatus::Stuck,
+            Phase::Undoing => self.halted_status().unwrap_or(ExecutionStatus::Undoing),
+            Phase::Ended { end, .. } => end.into(),
+        }
+    }
+
+    fn running_status(&self) -> ExecutionStatus {
+        let only_waits = self.agenda.live().next().is_none() && self.agenda.ready().next().is_none();
+        match self.agenda.next_timer() {
+            Some(_) if only_waits => ExecutionStatus::Waiting,
+            Some(_) | None => ExecutionStatus::Running,
+        }
+    }
+
+    /// What a person has to answer before anything else goes on.
+    fn halted_status(&self) -> Option<ExecutionStatus> {
+        if self.agenda.live().next().is_some() || self.agenda.ready().next().is_some() {
+            return None;
+        }
+        self.agenda.halted().map(|visit| &self.visit(visit).phase).find_map(|phase| match phase {
+            VisitPhase::InDoubt => Some(ExecutionStatus::InDoubt),
+            VisitPhase::Quarantined => Some(ExecutionStatus::Quarantined),
+            VisitPhase::Ready
+            | VisitPhase::Attempting { .. }
+            | VisitPhase::Answered(_)
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::Open(_)
+            | VisitPhase::Ended(_) => None,
+        })
+    }
+
+    /// An undo failed for good.
+    pub fn is_stuck(&self) -> bool {
+        let last = self.record.undo_due.last().map(|visit| &self.visit(*visit).undo);
+        matches!(last, Some(UndoPhase::Failed(_)))
+    }
+
+    pub fn step_status(&self, visit: VisitNo) -> StepStatus {
+        let visit = self.visit(visit);
+        match (&visit.phase, &visit.undo) {
+            (VisitPhase::Ended(_), UndoPhase::Done) => StepStatus::Undone,
+            (VisitPhase::Ready | VisitPhase::Backoff { .. }, _) => StepStatus::Waiting,
+            (VisitPhase::Attempting { .. } | VisitPhase::Answered(_) | VisitPhase::Open(_), _) => {
+                StepStatus::Running
+            }
+            (VisitPhase::InDoubt, _) => StepStatus::InDoubt,
+            (VisitPhase::Quarantined, _) => StepStatus::Quarantined,
+            (VisitPhase::Ended(end), _) => match end {
+                VisitEnd::Completed(_) => StepStatus::Completed,
+                VisitEnd::Failed { .. } => StepStatus::Failed,
+                VisitEnd::Skipped(_) => StepStatus::Skipped,
+                VisitEnd::Cancelled => StepStatus::Cancelled,
+            },
+        }
+    }
+}
+
+impl Visit {
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, VisitPhase::Ended(_))
+    }
+
+    pub fn result(&self) -> Option<&Value> {
+        match &self.phase {
+            VisitPhase::Ended(VisitEnd::Completed(result)) => Some(result),
+            _ => None,
+        }
+    }
+
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.phase {
+            VisitPhase::Ended(VisitEnd::Failed { failure, .. }) => Some(failure),
+            _ => None,
+        }
+    }
+}

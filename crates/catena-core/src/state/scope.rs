@@ -1,0 +1,124 @@
+//! What expressions see from one place of an execution: a lazy view, in which only the names that an expression
+//! refers to are built.
+
+use minijinja::{Value as Jinja, value::Serde};
+use serde_json::{Value as Json, json};
+
+use super::{Origin, State};
+use crate::{
+    expr::{Scope, to_jinja},
+    ids::{FrameNo, StepIx, VisitNo},
+    time::Timestamp,
+};
+
+/// The names that are there in every chain and cannot be hidden.
+pub const RESERVED_NAMES: [&str; 6] = ["params", "variables", "steps", "errors", "execution", "chain"];
+
+/// The view from a frame.
+pub struct VisitScope<'a> {
+    state: &'a State,
+    frame: FrameNo,
+    now: Timestamp,
+}
+
+impl State {
+    pub fn scope(&self, frame: FrameNo, now: Timestamp) -> VisitScope<'_> {
+        VisitScope { state: self, frame, now }
+    }
+}
+
+impl Scope for VisitScope<'_> {
+    fn get(&self, root: &str, paths: &[&str]) -> Option<Jinja> {
+        match root {
+            "steps" => Some(self.steps(paths)),
+            "params" => Some(to_jinja(&self.state.record.params)),
+            "variables" => Some(Jinja::from(Serde(&self.state.chain.variables))),
+            "errors" => Some(Jinja::from(Serde(&self.state.errors()))),
+            "execution" => Some(Jinja::from(Serde(&json!({ "id": self.state.id })))),
+            "chain" => Some(Jinja::from(Serde(&json!({ "name": self.state.chain.name })))),
+            "now" => Some(Jinja::from(self.now.0 as f64 / 1_000_000.0)),
+            name => self.named(name),
+        }
+    }
+}
+
+impl VisitScope<'_> {
+    /// Names of the frames from the innermost out, then params, then variables.
+    fn named(&self, name: &str) -> Option<Jinja> {
+        let mut frame = Some(self.frame);
+        while let Some(no) = frame {
+            if let Some(value) = self.state.frame(no).names.get(name) {
+                return Some(to_jinja(value));
+            }
+            frame = self.state.outer(no);
+        }
+        let param = self.state.record.params.as_json().get(name);
+        let variable = || self.state.chain.variables.get(name).map(|value| value.as_json());
+        param.or_else(variable).map(|json| Jinja::from(Serde(json)))
+    }
+
+    /// `steps.<id>` for the ids that are asked for; all of them if the expression picks one while it runs.
+    fn steps(&self, paths: &[&str]) -> Jinja {
+        let asks_for = |id: &str| {
+            paths.iter().any(|path| path.is_empty() || path.split('.').next().is_some_and(|first| first == id))
+        };
+        let entries: Vec<(String, Jinja)> = self
+            .state
+            .chain
+            .steps()
+            .filter(|(_, step)| asks_for(step.id.as_str()))
+            .filter_map(|(ix, step)| {
+                let visit = self.latest(ix)?;
+                Some((step.id.as_str().to_owned(), Jinja::from(Serde(&self.state.step_json(visit)))))
+            })
+            .collect();
+        Jinja::from_pairs(entries)
+    }
+
+    /// The step's visit nearest to here: in this opening of a block rather than in another one.
+    fn latest(&self, step: StepIx) -> Option<VisitNo> {
+        let mut frame = Some(self.frame);
+        while let Some(no) = frame {
+            if let Some(visit) = self.state.frame(no).latest.get(&step) {
+                return Some(*visit);
+            }
+            frame = self.state.outer(no);
+        }
+        self.state.latest_visit(step)
+    }
+}
+
+impl State {
+    /// The frame around a frame.
+    fn outer(&self, frame: FrameNo) -> Option<FrameNo> {
+        match self.frame(frame).origin {
+            Origin::Root => None,
+            Origin::Group { visit }
+            | Origin::Item { visit, .. }
+            | Origin::Branch { visit, .. }
+            | Origin::Undo { visit } => Some(self.visit(visit).frame),
+        }
+    }
+
+    fn step_json(&self, no: VisitNo) -> Json {
+        let visit = self.visit(no);
+        json!({
+            "status": self.step_status(no),
+            "result": visit.result(),
+            "error": visit.failure(),
+            "attempts": visit.attempts,
+        })
+    }
+
+    /// Failures that were let pass, by step id.
+    pub fn errors(&self) -> serde_json::Map<String, Json> {
+        self.record
+            .passed
+            .iter()
+            .map(|no| {
+                let failure = serde_json::to_value(self.visit(*no).failure()).unwrap_or_default();
+                (self.step_of(*no).id.as_str().to_owned(), failure)
+            })
+            .collect()
+    }
+}

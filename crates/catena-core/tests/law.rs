@@ -1,0 +1,157 @@
+//! The law: every prefix of every journal recovers to the same end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use catena_core::{
+    Event, State,
+    state::{Origin, VisitEnd, VisitPhase},
+    status::{ExecutionStatus, StepStatus},
+};
+use catena_testkit::{
+    Recovery, Sim, draft,
+    random::{self, Mood},
+};
+use proptest::prelude::*;
+
+/// What a user sees of an execution, without times and attempt numbers.
+fn end_of(state: &State) -> (ExecutionStatus, BTreeMap<String, (StepStatus, Option<String>)>) {
+    let steps = state.visits().map(|(no, visit)| {
+        let result = visit.result().map(|value| value.as_json().to_string());
+        (state.address(no).to_string(), (state.step_status(no), result))
+    });
+    (state.status(), steps.collect())
+}
+
+/// Lost attempts of steps that may run at most once leave a doubt; all others are simply made again.
+fn is_doubtful(state: &State) -> bool {
+    state.visits().any(|(_, visit)| matches!(visit.phase, VisitPhase::InDoubt))
+}
+
+/// Nothing is lost, nothing runs twice that must not.
+fn check_journal(sim: &Sim<'_>) {
+    let mut attempts = std::collections::BTreeSet::new();
+    let ends = sim.journal.iter().filter(|(_, event)| matches!(event, Event::ExecutionEnded { .. })).count();
+    assert_eq!(ends, usize::from(sim.state.has_ended()));
+    for (_, event) in &sim.journal {
+        if let Event::AttemptStarted { visit, attempt } = event {
+            assert!(attempts.insert((*visit, *attempt)), "attempt {attempt} of visit {visit} started twice");
+        }
+    }
+    check_undo_order(sim);
+}
+
+/// Undo reverses the order of completion and takes each visit once.
+fn check_undo_order(sim: &Sim<'_>) {
+    let mut completed = Vec::new();
+    let mut undone = Vec::new();
+    for (_, event) in &sim.journal {
+        match event {
+            Event::BlockOpened { origin: Origin::Undo { visit }, .. } => undone.push(*visit),
+            Event::VisitCompleted { visit, .. } | Event::VisitFailed { visit, .. } | Event::VisitCancelled { visit } => {
+                completed.push(*visit);
+            }
+            _ => {}
+        }
+    }
+    let order: Vec<usize> =
+        undone.iter().map(|v| completed.iter().position(|c| c == v).expect("only what ended is undone")).collect();
+    assert!(order.is_sorted_by(|a, b| a > b), "undone in the order {order:?} of completion");
+    if sim.state.status() == ExecutionStatus::RolledBack {
+        for (no, visit) in sim.state.visits() {
+            let completed = matches!(visit.phase, VisitPhase::Ended(VisitEnd::Completed(_)));
+            if completed && sim.state.step_of(no).undo.is_some() {
+                assert_eq!(sim.state.step_status(no), StepStatus::Undone, "{}", sim.state.address(no));
+            }
+        }
+    }
+}
+
+fn cases(n: u32) -> ProptestConfig {
+    ProptestConfig { cases: n, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(32))]
+
+    /// With attempts that outlive the engine, recovery continues the very same journal.
+    #[test]
+    fn every_prefix_recovers_to_the_same_journal(
+        steps in random::steps(Mood::Racy), seed: u64, failures in 0u64..40, slots in 1u32..4,
+    ) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, failures);
+        let full = Sim::start(&chain, &script, slots).run();
+        check_journal(&full);
+        for len in 1..=full.journal.len() {
+            let again = Sim::recover(&full, len, Recovery::Reattached).run();
+            prop_assert_eq!(&again.journal, &full.journal, "cut at {}", len);
+        }
+        prop_assert_eq!(full.reread(), full.state);
+    }
+
+    /// A snapshot taken anywhere is the state that it was taken of.
+    #[test]
+    fn a_snapshot_is_the_state(steps in random::steps(Mood::Racy), seed: u64, after in 0usize..20) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, 20);
+        let mut sim = Sim::start(&chain, &script, 2);
+        for _ in 0..after {
+            sim.step();
+            prop_assert_eq!(sim.reread(), sim.state.clone());
+        }
+    }
+
+    /// With attempts that die with the engine and races excluded, recovery reaches the same end, or asks about
+    /// a step that may run at most once.
+    #[test]
+    fn lost_attempts_lead_to_the_same_end_or_to_a_doubt(
+        steps in random::steps(Mood::Calm), seed: u64, slots in 1u32..4,
+    ) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, 0);
+        let full = Sim::start(&chain, &script, slots).run();
+        for len in 1..=full.journal.len() {
+            let again = Sim::recover(&full, len, Recovery::Lost).run();
+            check_journal(&again);
+            if !is_doubtful(&again.state) {
+                prop_assert_eq!(end_of(&again.state), end_of(&full.state), "cut at {}", len);
+            }
+        }
+    }
+
+    /// Racy or not, whatever is lost, an execution ends or asks a person.
+    #[test]
+    fn every_execution_ends_or_asks(
+        steps in random::steps(Mood::Racy), seed: u64, failures in 0u64..60, slots in 1u32..4,
+    ) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, failures);
+        let full = Sim::start(&chain, &script, slots).run();
+        for len in 1..=full.journal.len() {
+            let again = Sim::recover(&full, len, Recovery::Lost).run();
+            check_journal(&again);
+            let status = again.state.status();
+            prop_assert!(status.is_end() || status == ExecutionStatus::InDoubt, "{} at {}", status, len);
+        }
+    }
+
+    /// A cancel at any moment leads to exactly one end.
+    #[test]
+    fn a_cancel_at_any_moment_ends(
+        steps in random::steps(Mood::Racy), seed: u64, failures in 0u64..30, after in 0usize..20, rollback: bool,
+    ) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, failures);
+        let mut sim = Sim::start(&chain, &script, 2);
+        for _ in 0..after {
+            sim.step();
+        }
+        let phase = sim.state.phase().clone();
+        if phase == catena_core::state::Phase::Running {
+            sim.tell(catena_core::Command::CancelExecution { rollback });
+        }
+        let sim = sim.run();
+        check_journal(&sim);
+        prop_assert!(sim.state.has_ended());
+    }
+}

@@ -1,0 +1,152 @@
+//! Random nested chains and the scripts that go with them, for laws.
+
+use catena_core::{
+    chain::{EffectKind, ErrorPolicy, StepDraft, Undo, WaitFor, Work},
+    event::Answer,
+};
+use proptest::prelude::*;
+
+use crate::{
+    draft::{Change, Steps, for_each, group, id, parallel, task},
+    sim::{fail, succeed},
+};
+
+/// What a random chain may contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Which failure or branch comes first may depend on timing.
+    Racy,
+    /// The end is the same whatever the timing.
+    Calm,
+}
+
+/// The shape of a step, before it has its id.
+#[derive(Clone, Debug)]
+enum Shape {
+    Task { retry: bool, policy: Option<ErrorPolicy>, undo: bool, if_started: bool, once: bool },
+    Set,
+    Group { steps: Vec<Shape>, again: bool, undo: bool },
+    ForEach { items: u8, max_parallel: Option<u32>, tolerate: u32, steps: Vec<Shape> },
+    Parallel { branches: Vec<Vec<Shape>>, first_wins: bool },
+}
+
+/// Random chains of some nesting, as drafts with ids `s0`, `s1`, … in order of definition.
+pub fn steps(mood: Mood) -> impl Strategy<Value = Steps> {
+    let block = prop::collection::vec(shape(mood), 1..5);
+    block.prop_map(|shapes| Namer { next: 0 }.steps(&shapes))
+}
+
+fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
+    let policy = prop_oneof![
+        4 => Just(None),
+        2 => Just(Some(ErrorPolicy::Continue)),
+        2 => Just(Some(ErrorPolicy::Rollback)),
+    ];
+    let task = (any::<bool>(), policy, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+        |(retry, policy, undo, if_started, once)| Shape::Task { retry, policy, undo, if_started, once },
+    );
+    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set)];
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        let steps = prop::collection::vec(inner, 1..4);
+        let group = (steps.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(steps, again, undo)| Shape::Group { steps, again, undo });
+        let each = (0u8..4, prop::option::of(1u32..3), 0u32..3, steps.clone()).prop_map(
+            |(items, max_parallel, tolerate, steps)| Shape::ForEach { items, max_parallel, tolerate, steps },
+        );
+        let first_wins = if mood == Mood::Racy { any::<bool>().boxed() } else { Just(false).boxed() };
+        let parallel = (prop::collection::vec(steps, 1..4), first_wins)
+            .prop_map(|(branches, first_wins)| Shape::Parallel { branches, first_wins });
+        prop_oneof![group, each, parallel]
+    })
+}
+
+struct Namer {
+    next: u32,
+}
+
+impl Namer {
+    fn name(&mut self) -> String {
+        self.next += 1;
+        format!("s{}", self.next - 1)
+    }
+
+    fn steps(&mut self, shapes: &[Shape]) -> Steps {
+        shapes.iter().map(|shape| self.step(shape)).collect()
+    }
+
+    fn step(&mut self, shape: &Shape) -> StepDraft {
+        let name = self.name();
+        match shape {
+            Shape::Task { retry, policy, undo, if_started, once } => {
+                let mut step = if *retry { task(&name).retry(3) } else { task(&name) };
+                step.error_policy = *policy;
+                if *once {
+                    step.effect = EffectKind::AtMostOnce;
+                }
+                if *undo {
+                    step.undo = Some(Undo { block: vec![task(&format!("{name}_undo"))], if_started: *if_started });
+                }
+                step
+            }
+            Shape::Set => {
+                let values = vec![(name.clone(), catena_core::template::Template::constant(1))];
+                StepDraft::new(id(&name), Work::Set { values })
+            }
+            Shape::Group { steps, again, undo } => self.group(&name, steps, *again, *undo),
+            Shape::ForEach { items, max_parallel, tolerate, steps } => {
+                let items: Vec<u8> = (0..*items).collect();
+                let mut step = for_each(&name, &format!("{items:?}"), self.steps(steps));
+                if let Work::ForEach { repeat, .. } = &mut step.work {
+                    repeat.max_parallel = *max_parallel;
+                    repeat.tolerate = *tolerate;
+                }
+                step
+            }
+            Shape::Parallel { branches, first_wins } => {
+                let wait_for = if *first_wins { WaitFor::Count(1) } else { WaitFor::All };
+                let names = ["left", "middle", "right"];
+                let branches =
+                    names.iter().zip(branches).map(|(name, steps)| (*name, self.steps(steps))).collect();
+                parallel(&name, wait_for, branches)
+            }
+        }
+    }
+
+    /// A group, visited twice if `again`: its last step says how often it was visited, and the group jumps back
+    /// to itself once.
+    fn group(&mut self, name: &str, shapes: &[Shape], again: bool, undo: bool) -> StepDraft {
+        let mut steps = self.steps(shapes);
+        let counter = self.name();
+        steps.push(task(&counter));
+        let mut step = group(name, steps);
+        step.output_key = Some(name.to_owned());
+        if again {
+            step = step.jump(&format!("steps.{counter}.result == 1"), name);
+        }
+        if undo { step.undo(vec![task(&format!("{name}_undo"))]) } else { step }
+    }
+}
+
+/// A script drawn from a seed: the same attempt always ends in the same way. `failures` of 100 tries fail; a
+/// result is the number of the visit's group, so that a jump on it ends.
+pub fn script(seed: u64, failures: u64) -> impl Fn(&str, u32) -> (Answer, u64) {
+    move |address, number| {
+        let draw = draw(seed, address, number);
+        // The innermost visit number of the path: how often its group was entered.
+        let visits = address.split('/').rev().skip(1).find_map(|part| part.split_once('~')).map_or(1, |(_, n)| {
+            n.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
+        });
+        let fails = draw % 100 < failures && !address.contains("_undo");
+        let answer = if fails { fail("scripted to fail") } else { succeed(visits) };
+        (answer, 1 + draw / 100 % 50)
+    }
+}
+
+/// FNV-1a over the parts: a cheap draw that is the same everywhere.
+fn draw(seed: u64, address: &str, number: u32) -> u64 {
+    let bytes = seed.to_le_bytes().into_iter().chain(address.bytes()).chain(number.to_le_bytes());
+    let mixed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    mixed ^ (mixed >> 29)
+}

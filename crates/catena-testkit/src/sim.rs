@@ -1,0 +1,215 @@
+//! The core on simulated time: every attempt takes as long and ends as a script says, the clock jumps from one
+//! thing that happens to the next. Checks after each decision what must always hold.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use catena_core::{
+    Chain, Command, Effect, Event, ExecutionId, Outside, State, Timestamp, Value,
+    command::Start,
+    event::{Answer, Trigger},
+    failure::{Failure, FailureType},
+    ids::{AttemptNo, VisitNo},
+};
+
+/// How an attempt ends and how long it takes, given its address and the how manieth try of its visit it is
+/// (lost attempts are no tries).
+pub type Script = dyn Fn(&str, u32) -> (Answer, u64);
+
+/// What becomes of the attempts that run when the engine goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// They go on and are attached to again.
+    Reattached,
+    /// Nobody knows their end.
+    Lost,
+}
+
+pub struct Sim<'a> {
+    pub state: State,
+    pub journal: Vec<(Timestamp, Event)>,
+    script: &'a Script,
+    slots: u32,
+    now: Timestamp,
+    /// When each live attempt will end.
+    running: BTreeMap<(VisitNo, AttemptNo), Timestamp>,
+}
+
+pub fn succeed(result: impl Into<serde_json::Value>) -> Answer {
+    Answer::Succeeded { value: Some(Value::from(result.into())) }
+}
+
+pub fn fail(message: &str) -> Answer {
+    Answer::Failed { failure: Failure::new(FailureType::Raised("scripted".into()), message) }
+}
+
+impl<'a> Sim<'a> {
+    /// Starts an execution of `chain` with room for `slots` attempts at a time.
+    pub fn start(chain: &Arc<Chain>, script: &'a Script, slots: u32) -> Self {
+        let start = Start { version: "v1".into(), params: Value::from(serde_json::json!({})), trigger: Trigger::Manual };
+        let now = Timestamp::ZERO;
+        let (state, events) =
+            State::start(ExecutionId(1), Arc::clone(chain), start, Outside { now, slots, jitter: 0.5 });
+        let fresh = State::new(ExecutionId(1), Arc::clone(chain));
+        let mut sim = Self { state: fresh, journal: Vec::new(), script, slots, now, running: BTreeMap::new() };
+        sim.take(state, events);
+        sim
+    }
+
+    /// An engine that comes up with the first `len` events of a journal.
+    pub fn recover(full: &Sim<'a>, len: usize, recovery: Recovery) -> Self {
+        let journal = full.journal[..len].to_vec();
+        let mut state = State::new(full.state.id(), Arc::clone(full.state.chain()));
+        for (at, event) in &journal {
+            state.apply(*at, event).expect("every prefix of a journal folds");
+        }
+        let now = journal.last().expect("an execution has a first event").0;
+        let running = BTreeMap::new();
+        let mut sim = Self { state, journal, script: full.script, slots: full.slots, now, running };
+        sim.attach();
+        if recovery == Recovery::Lost {
+            for (visit, attempt) in sim.running.keys().copied().collect::<Vec<_>>() {
+                sim.running.remove(&(visit, attempt));
+                let answer = Answer::Lost { message: "the engine went down".into() };
+                sim.tell(Command::EndAttempt { visit, attempt, answer });
+            }
+        }
+        sim.tell(Command::Advance);
+        sim
+    }
+
+    /// Runs until nothing happens without a person.
+    pub fn run(mut self) -> Self {
+        while self.step() {}
+        assert!(self.state.agenda().is_idle(), "something is due and nothing brings it on");
+        self
+    }
+
+    /// The state as it comes back from its serial form.
+    pub fn reread(&self) -> State {
+        State::from_snapshot(self.state.id(), Arc::clone(self.state.chain()), &self.state.to_snapshot())
+            .expect("a snapshot can be read")
+    }
+
+    /// One thing happens: an attempt ends or a timer is due. False when nothing is left to happen.
+    pub fn step(&mut self) -> bool {
+        let attempt = self.running.iter().map(|(key, at)| (*at, *key)).min();
+        let timer = self.state.agenda().next_timer().map(|(at, _)| at);
+        match (attempt, timer) {
+            (None, None) => false,
+            (Some((end, (visit, attempt))), timer) if timer.is_none_or(|at| end <= at) => {
+                self.now = self.now.max(end);
+                self.running.remove(&(visit, attempt));
+                let answer = self.scripted(visit).0;
+                self.tell(Command::EndAttempt { visit, attempt, answer });
+                true
+            }
+            (_, Some(at)) => {
+                self.now = self.now.max(at);
+                self.tell(Command::Advance);
+                true
+            }
+            (Some(_), None) => unreachable!("covered by the second arm"),
+        }
+    }
+
+    pub fn tell(&mut self, command: Command) {
+        let live = u32::try_from(self.state.agenda().live().count()).expect("few");
+        // An attempt that ends gives its slot back within the same decision.
+        let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
+        let slots = (self.slots + freed).saturating_sub(live);
+        let mut state = self.state.clone();
+        let outside = Outside { now: self.now, slots, jitter: 0.5 };
+        let events = state.decide(command, outside).expect("the simulation gives legal commands");
+        self.take(state, events);
+    }
+
+    /// Folds what was decided and checks what must hold after every decision.
+    fn take(&mut self, decided: State, events: Vec<Event>) {
+        for event in &events {
+            self.state.apply(self.now, event).expect("what was decided folds");
+            assert_eq!(*self.state.agenda(), self.state.recomputed_agenda(), "after {event:?}");
+        }
+        assert_eq!(self.state, decided, "deciding and folding give the same state");
+        for effect in self.state.effects_of(&events) {
+            self.perform(effect);
+        }
+        self.journal.extend(events.into_iter().map(|event| (self.now, event)));
+        let pending = self.state.pending_effects().into_iter().filter_map(started);
+        assert!(pending.eq(self.running.keys().copied()), "what runs is what the state says");
+    }
+
+    fn attach(&mut self) {
+        for effect in self.state.pending_effects() {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartAttempt { visit, attempt } => {
+                let catena_core::state::VisitPhase::Attempting { started_at, .. } = self.state.visit(visit).phase
+                else {
+                    unreachable!("only live attempts are started")
+                };
+                let end = started_at.plus_ms(self.scripted(visit).1);
+                let old = self.running.insert((visit, attempt), end);
+                assert_eq!(old, None, "an attempt is started once");
+            }
+            // A stopped attempt ends as scripted: it may have been too late to stop it.
+            Effect::StopAttempt { .. } => {}
+        }
+    }
+
+    fn scripted(&self, visit: VisitNo) -> (Answer, u64) {
+        let of = self.state.visit(visit);
+        (self.script)(self.state.address(visit).as_str(), of.attempts - of.losses)
+    }
+
+    /// The journal as a text table, one line per event.
+    pub fn table(&self) -> String {
+        self.journal.iter().map(|(at, event)| format!("{:>6} {}\n", at.0 / 1_000, self.line(event))).collect()
+    }
+
+    fn line(&self, event: &Event) -> String {
+        let place = event.visit().map(|visit| self.state.address(visit).to_string());
+        let what = match event {
+            Event::VisitEntered { plan, .. } => match plan {
+                catena_core::event::Plan::Attempt(_) => String::new(),
+                other => format!("{other:?}"),
+            },
+            Event::AttemptStarted { attempt, .. } => attempt.to_string(),
+            Event::AttemptEnded { attempt, answer, .. } => match answer {
+                Answer::Succeeded { value } => format!("{attempt} {}", value.clone().unwrap_or_else(Value::null).as_json()),
+                other => format!("{attempt} {other:?}"),
+            },
+            Event::VisitCompleted { result: Some(result), .. } => result.as_json().to_string(),
+            Event::VisitFailed { failure, consequence, .. } => format!("{consequence:?}: {failure}"),
+            Event::BlockOpened { frame, origin, .. } => format!("{frame} {origin:?}"),
+            Event::BlockEnded { frame, end } => format!("{frame} {}", end_word(end)),
+            Event::BlockStopping { frame, cause } => format!("{frame} {}", end_word(cause)),
+            Event::RetryScheduled { wake_at, .. } => format!("at {}", wake_at.0 / 1_000),
+            Event::ExecutionEnded { end, .. } => end.to_string(),
+            _ => String::new(),
+        };
+        [event.kind().to_owned(), place.unwrap_or_default(), what]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+fn end_word(end: &catena_core::event::BlockEnd) -> &'static str {
+    match end {
+        catena_core::event::BlockEnd::Completed => "completed",
+        catena_core::event::BlockEnd::Failed(_) => "failed",
+        catena_core::event::BlockEnd::Cancelled => "cancelled",
+    }
+}
+
+fn started(effect: Effect) -> Option<(VisitNo, AttemptNo)> {
+    match effect {
+        Effect::StartAttempt { visit, attempt } => Some((visit, attempt)),
+        Effect::StopAttempt { .. } => None,
+    }
+}
