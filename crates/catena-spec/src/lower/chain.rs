@@ -95,7 +95,7 @@ impl Context<'_> {
         let policy = node.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = node.get("retry_config").map(|entry| self.retry(&entry.value));
         let root = self.steps(node);
-        self.scope.enter(Frame::of(self.params.iter().chain(&self.variables)));
+        self.scope.enter(Frame::of(self.params.iter().chain(&self.variables).map(String::as_str)));
         let env = node.get("env").map(|entry| self.env(&entry.value));
         let steps = root.as_ref().and_then(|root| self.block(root));
         let output = node.get("output").map(|entry| self.output(&entry.value, root.as_ref()));

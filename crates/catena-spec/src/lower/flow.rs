@@ -2,17 +2,18 @@
 
 use catena_core::chain::{Branch, NextLogic, Repeat, StepDraft, Target, WaitFor, Work};
 use catena_core::expr::Expr;
-use catena_core::ids::StepId;
+use catena_core::ids::{IdError, StepId};
 
 use super::context::Context;
 use super::outline::{Body, StepOutline};
-use super::scope::{Frame, is_identifier};
+use super::scope::{Frame, LOOP_NAME, is_identifier};
 use super::template::expr_of_items;
 use crate::code::Code;
 use crate::keys;
 use crate::limits;
 use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
+use crate::source::Span;
 use crate::suggest::did_you_mean;
 
 type Drafts = Vec<StepDraft>;
@@ -145,18 +146,25 @@ impl Context<'_> {
         })
     }
 
+    /// A branch's name is an id, since it stands in the addresses of what runs in it.
     fn branch(&mut self, body: &Body<'_>) -> Option<Branch<Drafts>> {
         let name = match &body.name {
-            Some((name, span)) if !is_identifier(name) => {
-                let message = format!("the name of a branch must be an identifier, `{name}` is none");
-                self.say(Code::NotAnIdentifier, *span, message);
-                None
-            }
-            Some((name, _)) => Some(name.clone()),
-            None => body.block.steps.first().map(|step| step.id().to_string()),
+            None => body.block.steps.first().map(|step| step.id().clone()),
+            Some((name, span)) => match StepId::parse(name) {
+                Ok(id) => Some(id),
+                Err(error) => {
+                    self.bad_id(name, &error, *span);
+                    None
+                }
+            },
         };
         let block = self.block(&body.block);
         Some(Branch { name: name?, block: block? })
+    }
+
+    pub(crate) fn bad_id(&mut self, text: &str, error: &IdError, span: Span) {
+        let help = StepId::from_name(text).ok().map(|id| format!("write `{id}`"));
+        self.add(Problem::new(Code::NotAnIdentifier, span, error.to_string()).maybe_help(help));
     }
 
     pub(crate) fn for_each(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<Drafts>> {
@@ -176,7 +184,7 @@ impl Context<'_> {
         let tolerate = node.get("tolerate");
         let tolerate =
             tolerate.map_or(Some(0), |entry| self.small_count(&entry.value, "`tolerate`", 0, u32::MAX));
-        self.scope.enter(Frame::of(&item));
+        self.scope.enter(Frame::of(item.as_deref().into_iter().chain([LOOP_NAME])));
         let block = step.bodies.first().and_then(|body| self.block(&body.block));
         self.scope.leave();
         let max_parallel = super::process::lift(max_parallel)?;
@@ -198,7 +206,7 @@ impl Context<'_> {
     }
 
     /// A name that data of the chain gets: expressions must be able to say it, and it must hide nothing.
-    pub(crate) fn check_name(&mut self, name: &str, span: crate::source::Span, what: &str) -> bool {
+    pub(crate) fn check_name(&mut self, name: &str, span: Span, what: &str) -> bool {
         if keys::RESERVED_NAMES.contains(&name) {
             let message = format!("{what} cannot be `{name}`: the language keeps that name for itself");
             self.add(Problem::new(Code::ReservedName, span, message).help("choose another name"));

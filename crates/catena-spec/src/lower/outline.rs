@@ -244,9 +244,7 @@ impl Outliner<'_, '_> {
         let id = match StepId::parse(&text) {
             Ok(id) => id,
             Err(error) => {
-                let help = StepId::from_name(&text).ok().map(|id| format!("write `{id}`"));
-                let problem = Problem::new(Code::NotAnIdentifier, entry.value.span, error.to_string());
-                self.ctx.add(problem.maybe_help(help));
+                self.ctx.bad_id(&text, &error, entry.value.span);
                 return None;
             }
         };

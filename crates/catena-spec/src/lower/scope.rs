@@ -6,6 +6,12 @@ use std::collections::BTreeMap;
 use crate::keys::{self, Since};
 use crate::source::Span;
 
+/// What each round of a `for_each` knows about itself.
+pub(crate) const LOOP_NAME: &str = "loop";
+
+/// What the steps of an undo see of the visit that they take back.
+pub(crate) const UNDO_NAMES: [&str; 2] = ["result", "input"];
+
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     /// Outermost first.
@@ -35,8 +41,8 @@ enum Origin {
 
 impl Frame {
     /// Names that have their values from the beginning.
-    pub(crate) fn of<'n>(names: impl IntoIterator<Item = &'n String>) -> Frame {
-        let names = names.into_iter().map(|name| (name.clone(), Origin::Start)).collect();
+    pub(crate) fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Frame {
+        let names = names.into_iter().map(|name| (name.to_owned(), Origin::Start)).collect();
         Frame { names, ..Frame::default() }
     }
 

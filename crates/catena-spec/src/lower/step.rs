@@ -7,6 +7,7 @@ use super::context::Context;
 use super::outline::{BlockOutline, StepOutline, names_of};
 use super::policy::WrittenPolicy;
 use super::process::lift;
+use super::scope::{Frame, UNDO_NAMES};
 use crate::code::Code;
 use crate::keys::{self, Fit, Key, Kind, Since};
 use crate::node::{Entry, Node};
@@ -91,7 +92,9 @@ impl Context<'_> {
     }
 
     fn undo(&mut self, block: &BlockOutline<'_>, step: &StepOutline<'_>) -> Option<Undo<Vec<StepDraft>>> {
+        self.scope.enter(Frame::of(UNDO_NAMES));
         let block = self.block(block);
+        self.scope.leave();
         let written = step.get("undo").and_then(|entry| entry.value.get("if_started"));
         let if_started = written.map_or(Some(false), |entry| self.bool(&entry.value, "`if_started`"));
         if let Some(entry) = step.get("undo").filter(|entry| entry.value.get("steps").is_some()) {
