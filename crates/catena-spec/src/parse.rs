@@ -213,6 +213,13 @@ fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
     let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[start..].lines().next().unwrap_or_default();
     let indent = &line[..line.len() - line.trim_start().len()];
+    let before = text[..start].trim_end().lines().next_back().unwrap_or_default();
+    if [line, before].iter().any(|line| line.trim_start().starts_with("//")) {
+        return Some("comments begin with `#`".to_owned());
+    }
+    if message.contains("unclosed bracket") {
+        return Some("close it, or put the value in quotes if the bracket is meant as text".to_owned());
+    }
     if indent.contains('\t') {
         return Some("indent with spaces: YAML allows no tabs there".to_owned());
     }

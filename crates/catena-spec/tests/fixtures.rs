@@ -2,6 +2,7 @@
 //! snapshots; and codes, pages and fixtures are complete.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+#![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,6 +2,7 @@
 //! stay right.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+#![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
 use std::fs;
 use std::path::Path;

@@ -133,7 +133,7 @@ impl Context<'_> {
 
     fn steps<'n>(&mut self, node: &'n Node) -> Option<BlockOutline<'n>> {
         let entry = node.get("steps")?;
-        let steps = self.list(&entry.value, "`steps`")?;
+        let steps = self.list_of_steps(&entry.key, &entry.value)?;
         if steps.is_empty() {
             let problem = Problem::new(Code::EmptyValue, entry.key.span, "the chain has no step");
             self.add(problem.help("the smallest step is `shell: echo hello`"));

@@ -194,8 +194,13 @@ impl Context<'_> {
 
     /// An expression, or the items themselves.
     fn items(&mut self, node: &Node) -> Option<Expr> {
-        if !matches!(node.value, Value::Seq(_)) {
-            return self.expr(node, "`items`");
+        match &node.value {
+            Value::Seq(_) => {}
+            Value::String(_) | Value::Map(_) => return self.expr(node, "`items`"),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                self.wrong_type(node, "`items`", "a list, or an expression that gives one");
+                return None;
+            }
         }
         let template = self.template(node)?;
         let expr = expr_of_items(&template);

@@ -111,12 +111,7 @@ impl Outliner<'_, '_> {
 
     /// A list of steps where a key asks for one.
     fn list<'n>(&mut self, key: &Key, node: &'n Node) -> Option<BlockOutline<'n>> {
-        let Value::Seq(steps) = &node.value else {
-            let message = format!("`{}` must be a list of steps, not {}", key.text, node.kind());
-            let help = "write each step behind a dash: `- shell: echo hello`";
-            self.ctx.add(Problem::new(Code::WrongType, node.span, message).help(help));
-            return None;
-        };
+        let steps = self.ctx.list_of_steps(key, node)?;
         self.full(steps, key);
         Some(self.block(steps))
     }
@@ -328,6 +323,18 @@ impl Outliner<'_, '_> {
                 None
             }
         }
+    }
+}
+
+impl Context<'_> {
+    pub(crate) fn list_of_steps<'n>(&mut self, key: &Key, node: &'n Node) -> Option<&'n [Node]> {
+        if let Value::Seq(steps) = &node.value {
+            return Some(steps);
+        }
+        let message = format!("`{}` must be a list of steps, not {}", key.text, node.kind());
+        let help = "write each step behind a dash: `- shell: echo hello`";
+        self.add(Problem::new(Code::WrongType, node.span, message).help(help));
+        None
     }
 }
 

@@ -86,6 +86,13 @@ impl Context<'_> {
     }
 
     pub(crate) fn env(&mut self, node: &Node) -> Option<BTreeMap<String, Template>> {
+        if matches!(node.value, Value::Seq(_)) {
+            let help = "write names and values: `env: {CITY: Rome}`";
+            self.add(
+                Problem::new(Code::WrongType, node.span, "`env` must be an object, not a list").help(help),
+            );
+            return None;
+        }
         let entries = self.object(node, "`env`")?;
         let mut env = BTreeMap::new();
         let mut sound = true;

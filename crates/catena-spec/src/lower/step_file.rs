@@ -60,6 +60,7 @@ impl Context<'_> {
     fn unreadable(&mut self, error: &std::io::Error, path: &Path, text: &str, node: &Node) {
         let problem = if error.kind() == ErrorKind::NotFound {
             let help = match path.parent().filter(|_| self.files.folder().is_some()) {
+                _ if text.contains('{') => "`file` is constant: it takes no expressions".to_owned(),
                 Some(folder) => {
                     format!("paths start at the definition's folder; looked in {}", folder.display())
                 }

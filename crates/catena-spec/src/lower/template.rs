@@ -19,6 +19,9 @@ use crate::textmap::inner_span;
 /// How many unknown names of one text are reported.
 const UNKNOWN_NAMES_MAX: usize = 20;
 
+const WHERE_NAMES_COME_FROM: &str =
+    "results are seen in their block and below; declare others under `params` or `variables`";
+
 impl Context<'_> {
     /// A tree of values in which every text may hold expressions.
     pub(crate) fn template(&mut self, node: &Node) -> Option<Template> {
@@ -126,7 +129,11 @@ impl Context<'_> {
         let span = inner_span(text, range, node.span, self.source);
         let problem =
             Problem::new(Code::BadExpression, span, format!("the expression cannot be read: {error}"));
-        self.add(problem.help("expressions are those of Jinja: `weather.temperature > 30 and not dry`"));
+        let help = match text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
+            Some(inner) => format!("leave the braces out: `{}`", inner.trim()),
+            None => "expressions are those of Jinja: `weather.temperature > 30 and not dry`".to_owned(),
+        };
+        self.add(problem.help(help));
     }
 
     /// Whether every name that the expression reads exists where it stands.
@@ -201,10 +208,11 @@ impl Context<'_> {
 
     fn unknown_name(&mut self, name: &str, range: Range<usize>, text: &str, node: &Node) -> bool {
         let span = inner_span(text, range, node.span, self.source);
-        let help = did_you_mean(name, self.scope.names()).unwrap_or_else(|| {
-            "results are seen in their block and below; declare others under `params` or `variables`"
-                .to_owned()
-        });
+        let help = match name {
+            "yes" | "on" | "Yes" | "On" => "write `true`".to_owned(),
+            "no" | "off" | "No" | "Off" => "write `false`".to_owned(),
+            _ => did_you_mean(name, self.scope.names()).unwrap_or_else(|| WHERE_NAMES_COME_FROM.to_owned()),
+        };
         let problem =
             Problem::new(Code::UnknownName, span, format!("unknown name `{name}`")).label("unknown here");
         self.add(problem.help(help));
