@@ -21,10 +21,21 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// An attempt has ended.
-    EndAttempt { visit: VisitNo, attempt: AttemptNo, answer: Answer },
+    EndAttempt {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        answer: Answer,
+    },
     /// A live attempt leaves a named value for its successor.
-    RecordCheckpoint { visit: VisitNo, attempt: AttemptNo, name: String, value: Value },
-    CancelExecution { rollback: bool },
+    RecordCheckpoint {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        name: String,
+        value: Value,
+    },
+    CancelExecution {
+        rollback: bool,
+    },
     /// Whatever can go on goes on: after a crash, at a timer, with new slots.
     Advance,
 }

@@ -101,9 +101,11 @@ impl ExecutionStatus {
             | Self::Stuck
             | Self::InDoubt
             | Self::Quarantined => false,
-            Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled | Self::RolledBack => {
-                true
-            }
+            Self::Completed
+            | Self::CompletedWithErrors
+            | Self::Failed
+            | Self::Cancelled
+            | Self::RolledBack => true,
         }
     }
 }

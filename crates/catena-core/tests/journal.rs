@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use catena_core::{chain::{ErrorPolicy, WaitFor}, event::Answer};
+use catena_core::{
+    chain::{ErrorPolicy, WaitFor},
+    event::Answer,
+};
 use catena_testkit::{
     Sim,
     draft::{Change, Steps, chain, for_each, group, parallel, task},
@@ -32,7 +35,11 @@ fn loops_in_a_group_reached_twice_are_undone_in_reverse() {
     let batch = group("batch", vec![for_each("each", "[7, 8]", vec![charge]), task("count")]);
     let steps = vec![
         batch.jump("steps.count.result == 1", "batch"),
-        parallel("ship", WaitFor::All, vec![("air", vec![task("fly")]), ("sea", vec![task("sail").policy(ErrorPolicy::Rollback)])]),
+        parallel(
+            "ship",
+            WaitFor::All,
+            vec![("air", vec![task("fly")]), ("sea", vec![task("sail").policy(ErrorPolicy::Rollback)])],
+        ),
     ];
     let script = |address: &str, n: u32| match address {
         "batch/each[1]/charge" if n == 1 => (fail("card declined"), 5),
@@ -46,13 +53,18 @@ fn loops_in_a_group_reached_twice_are_undone_in_reverse() {
 
 #[test]
 fn the_first_of_two_branches_wins() {
-    let race = parallel("race", WaitFor::Count(1), vec![("fast", vec![task("hare")]), ("slow", vec![task("tortoise"), task("late")])]);
+    let race = parallel(
+        "race",
+        WaitFor::Count(1),
+        vec![("fast", vec![task("hare")]), ("slow", vec![task("tortoise"), task("late")])],
+    );
     let script = |address: &str, _| (succeed(address), if address.contains("hare") { 5 } else { 50 });
     insta::assert_snapshot!(run(vec![race], script), @"");
 }
 
 #[test]
 fn a_step_whose_condition_is_false_is_skipped_and_a_failure_can_be_let_pass() {
-    let steps = vec![task("a").policy(ErrorPolicy::Continue), task("b").when("errors.a.type == 'other'"), task("c")];
+    let steps =
+        vec![task("a").policy(ErrorPolicy::Continue), task("b").when("errors.a.type == 'other'"), task("c")];
     insta::assert_snapshot!(run(steps, |address, _| (if address == "a" { fail("no") } else { succeed(1) }, 1)), @"");
 }

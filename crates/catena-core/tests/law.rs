@@ -47,14 +47,18 @@ fn check_undo_order(sim: &Sim<'_>) {
     for (_, event) in &sim.journal {
         match event {
             Event::BlockOpened { origin: Origin::Undo { visit }, .. } => undone.push(*visit),
-            Event::VisitCompleted { visit, .. } | Event::VisitFailed { visit, .. } | Event::VisitCancelled { visit } => {
+            Event::VisitCompleted { visit, .. }
+            | Event::VisitFailed { visit, .. }
+            | Event::VisitCancelled { visit } => {
                 completed.push(*visit);
             }
             _ => {}
         }
     }
-    let order: Vec<usize> =
-        undone.iter().map(|v| completed.iter().position(|c| c == v).expect("only what ended is undone")).collect();
+    let order: Vec<usize> = undone
+        .iter()
+        .map(|v| completed.iter().position(|c| c == v).expect("only what ended is undone"))
+        .collect();
     assert!(order.is_sorted_by(|a, b| a > b), "undone in the order {order:?} of completion");
     if sim.state.status() == ExecutionStatus::RolledBack {
         for (no, visit) in sim.state.visits() {

@@ -1,1 +1,62 @@
+//! Where executions are kept. The journal is their truth; execution and step rows are projections that change
+//! in the same transaction and can be dropped and rebuilt; versions of chains, the inbox and start keys are
+//! records, truths of their own.
+//!
+//! [`Store`] is the contract, and `tests/` has the suite that each implementation must pass. `sqlite` holds
+//! what is particular to it.
 
+mod codec;
+mod commit;
+mod error;
+pub mod faults;
+mod rows;
+pub mod sqlite;
+mod version;
+
+use catena_core::ExecutionId;
+
+pub use self::{
+    codec::{Entry, Head},
+    commit::{Actor, Append, Commit, Done, InboxCommand, InboxItem, Lease, Record},
+    error::Error,
+    rows::{ChainRow, ExecutionFilter, ExecutionRow, StepRow, project_execution, project_step},
+    version::{StepFile, Version},
+};
+
+/// What the engine asks of a store. Reads are of committed data and may block; `submit` never does.
+pub trait Store: Send + Sync {
+    /// Queues a commit. What has gathered is committed together; `done` is then called on the writer's thread,
+    /// in the order of submission, and must not block.
+    fn submit(&self, commit: Commit, done: Done);
+
+    /// The events of an execution with a sequence number above `after`, in order, their checksums verified.
+    fn journal(&self, execution: ExecutionId, after: u64) -> Result<Vec<Entry>, Error>;
+
+    fn execution(&self, execution: ExecutionId) -> Result<Option<ExecutionRow>, Error>;
+
+    /// Executions that match, the latest first.
+    fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<ExecutionRow>, Error>;
+
+    /// The visits of an execution in the order in which they were entered.
+    fn steps(&self, execution: ExecutionId) -> Result<Vec<StepRow>, Error>;
+
+    fn chains(&self) -> Result<Vec<ChainRow>, Error>;
+
+    /// A version by its digest.
+    fn version(&self, digest: &str) -> Result<Version, Error>;
+
+    /// Whether a version is there already.
+    fn has_version(&self, digest: &str) -> Result<bool, Error>;
+
+    /// The bytes of a step file by their digest.
+    fn blob(&self, digest: &str) -> Result<Vec<u8>, Error>;
+
+    /// A state's serial form and the sequence number it stands at.
+    fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error>;
+
+    /// Commands that were acknowledged and not consumed, in order.
+    fn inbox(&self) -> Result<Vec<InboxItem>, Error>;
+
+    /// The next number of the store's counter.
+    fn next_number(&self) -> Result<u64, Error>;
+}

@@ -27,7 +27,8 @@ pub fn chain(steps: Steps) -> Chain {
 
 /// A step that is a registered function, its result kept under its own id.
 pub fn task(name: &str) -> StepDraft {
-    let work = Work::Function { function: name.to_owned(), parameters: Template::constant(serde_json::json!({})) };
+    let work =
+        Work::Function { function: name.to_owned(), parameters: Template::constant(serde_json::json!({})) };
     StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), work) }
 }
 
@@ -37,7 +38,10 @@ pub fn group(name: &str, block: Steps) -> StepDraft {
 
 pub fn for_each(name: &str, items: &str, block: Steps) -> StepDraft {
     let repeat = Repeat { items: expr(items), item: "item".into(), max_parallel: None, tolerate: 0 };
-    StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), Work::ForEach { repeat, block }) }
+    StepDraft {
+        output_key: Some(name.to_owned()),
+        ..StepDraft::new(id(name), Work::ForEach { repeat, block })
+    }
 }
 
 pub fn parallel(name: &str, wait_for: WaitFor, branches: Vec<(&str, Steps)>) -> StepDraft {

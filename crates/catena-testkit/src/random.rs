@@ -84,7 +84,8 @@ impl Namer {
                     step.effect = EffectKind::AtMostOnce;
                 }
                 if *undo {
-                    step.undo = Some(Undo { block: vec![task(&format!("{name}_undo"))], if_started: *if_started });
+                    step.undo =
+                        Some(Undo { block: vec![task(&format!("{name}_undo"))], if_started: *if_started });
                 }
                 step
             }
@@ -133,9 +134,10 @@ pub fn script(seed: u64, failures: u64) -> impl Fn(&str, u32) -> (Answer, u64) {
     move |address, number| {
         let draw = draw(seed, address, number);
         // The innermost visit number of the path: how often its group was entered.
-        let visits = address.split('/').rev().skip(1).find_map(|part| part.split_once('~')).map_or(1, |(_, n)| {
-            n.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
-        });
+        let visits =
+            address.split('/').rev().skip(1).find_map(|part| part.split_once('~')).map_or(1, |(_, n)| {
+                n.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
+            });
         let fails = draw % 100 < failures && !address.contains("_undo");
         let answer = if fails { fail("scripted to fail") } else { succeed(visits) };
         (answer, 1 + draw / 100 % 50)

@@ -45,12 +45,17 @@ pub fn fail(message: &str) -> Answer {
 impl<'a> Sim<'a> {
     /// Starts an execution of `chain` with room for `slots` attempts at a time.
     pub fn start(chain: &Arc<Chain>, script: &'a Script, slots: u32) -> Self {
-        let start = Start { version: "v1".into(), params: Value::from(serde_json::json!({})), trigger: Trigger::Manual };
+        let start = Start {
+            version: "v1".into(),
+            params: Value::from(serde_json::json!({})),
+            trigger: Trigger::Manual,
+        };
         let now = Timestamp::ZERO;
         let (state, events) =
             State::start(ExecutionId(1), Arc::clone(chain), start, Outside { now, slots, jitter: 0.5 });
         let fresh = State::new(ExecutionId(1), Arc::clone(chain));
-        let mut sim = Self { state: fresh, journal: Vec::new(), script, slots, now, running: BTreeMap::new() };
+        let mut sim =
+            Self { state: fresh, journal: Vec::new(), script, slots, now, running: BTreeMap::new() };
         sim.take(state, events);
         sim
     }
@@ -147,7 +152,8 @@ impl<'a> Sim<'a> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::StartAttempt { visit, attempt } => {
-                let catena_core::state::VisitPhase::Attempting { started_at, .. } = self.state.visit(visit).phase
+                let catena_core::state::VisitPhase::Attempting { started_at, .. } =
+                    self.state.visit(visit).phase
                 else {
                     unreachable!("only live attempts are started")
                 };
@@ -179,7 +185,9 @@ impl<'a> Sim<'a> {
             },
             Event::AttemptStarted { attempt, .. } => attempt.to_string(),
             Event::AttemptEnded { attempt, answer, .. } => match answer {
-                Answer::Succeeded { value } => format!("{attempt} {}", value.clone().unwrap_or_else(Value::null).as_json()),
+                Answer::Succeeded { value } => {
+                    format!("{attempt} {}", value.clone().unwrap_or_else(Value::null).as_json())
+                }
                 other => format!("{attempt} {other:?}"),
             },
             Event::VisitCompleted { result: Some(result), .. } => result.as_json().to_string(),

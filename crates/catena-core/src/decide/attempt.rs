@@ -44,7 +44,8 @@ impl Decider<'_> {
             Answer::Failed { failure } => self.retry_or_fail(visit, failure),
             Answer::TimedOut { limit_ms } => self.retry_or_fail(visit, timed_out(limit_ms)),
             Answer::Cancelled {} => {
-                let failure = Failure::lasting(FailureType::Raised("cancelled".into()), "the step was cancelled");
+                let failure =
+                    Failure::lasting(FailureType::Raised("cancelled".into()), "the step was cancelled");
                 self.fail(visit, failure);
             }
             Answer::Lost { .. } if self.state.visit(visit).losses >= LOSSES_MAX => {
@@ -73,7 +74,8 @@ impl Decider<'_> {
         let retry = self.state.step_of(no).retry.as_ref()?;
         let visit = self.state.visit(no);
         let tries = visit.attempts - visit.losses;
-        let again = failure.retriable && retry.covers(&failure.kind) && tries < retry.max_attempts && tries > 0;
+        let again =
+            failure.retriable && retry.covers(&failure.kind) && tries < retry.max_attempts && tries > 0;
         again.then(|| retry.pause_ms(tries, self.outside.jitter))
     }
 

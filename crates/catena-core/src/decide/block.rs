@@ -76,7 +76,6 @@ impl Decider<'_> {
 
     pub(super) fn decide_nest(&mut self, no: VisitNo) {
         let visit = self.state.visit(no);
-        let VisitPhase::Open(nest) = &visit.phase else { unreachable!("only open visits have frames") };
         match &visit.stopping {
             Some(reason) => {
                 let reason = reason.clone();
@@ -96,7 +95,9 @@ impl Decider<'_> {
     }
 
     fn go_on_below(&mut self, visit: VisitNo) {
-        let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { unreachable!("the visit is open") };
+        let VisitPhase::Open(nest) = &self.state.visit(visit).phase else {
+            unreachable!("the visit is open")
+        };
         let limits = self.state.nest_limits(visit, nest);
         if nest.failed > limits.tolerate {
             let failure = nest.first_failure.clone().expect("a failed frame has left its failure");

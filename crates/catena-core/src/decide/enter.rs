@@ -82,7 +82,8 @@ fn bounded(plan: Plan) -> Result<Plan, Failure> {
     let Plan::Attempt(input) = &plan else { return Ok(plan) };
     let json = serde_json::to_value(input).unwrap_or_default();
     if Value::from(json).is_larger_than(4 * INLINE_MAX_BYTES) {
-        let message = format!("the input has more than {} bytes; pass large data as a file", 4 * INLINE_MAX_BYTES);
+        let message =
+            format!("the input has more than {} bytes; pass large data as a file", 4 * INLINE_MAX_BYTES);
         return Err(Failure::lasting(FailureType::TemplateError, message));
     }
     Ok(plan)

@@ -116,7 +116,10 @@ impl<'a> Decider<'a> {
                 let answer = answer.clone();
                 self.decide_answer(visit, answer);
             }
-            VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::InDoubt | VisitPhase::Quarantined => {
+            VisitPhase::Ready
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::InDoubt
+            | VisitPhase::Quarantined => {
                 self.emit(Event::VisitCancelled { visit });
             }
             VisitPhase::Attempting { .. } => self.stop_for_cancel(visit),

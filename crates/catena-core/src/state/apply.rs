@@ -1,9 +1,7 @@
 //! Folding one event into the state. Nothing is evaluated or decided here; an event that does not fit says that
 //! the journal is corrupt.
 
-use super::{
-    Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, Visit, VisitEnd, VisitPhase,
-};
+use super::{Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, Visit, VisitEnd, VisitPhase};
 use crate::{
     chain::Work,
     event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
@@ -208,7 +206,8 @@ impl State {
             return Err("visits are numbered in order");
         }
         let phase = self.planned_phase(step, plan);
-        let input = if let Plan::Attempt(input) = plan { input.clone() } else { crate::event::Input::default() };
+        let input =
+            if let Plan::Attempt(input) = plan { input.clone() } else { crate::event::Input::default() };
         let frame = self.open_frame_mut(frame_no)?;
         frame.open.push(no);
         frame.asks_next = None;

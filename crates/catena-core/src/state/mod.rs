@@ -142,11 +142,16 @@ pub struct Visit {
 pub enum VisitPhase {
     /// Waits for a slot.
     Ready,
-    Attempting { attempt: AttemptNo, started_at: Timestamp },
+    Attempting {
+        attempt: AttemptNo,
+        started_at: Timestamp,
+    },
     /// An attempt has ended, and what follows is not decided.
     Answered(Answer),
     /// Waits for its next attempt.
-    Backoff { wake_at: Timestamp },
+    Backoff {
+        wake_at: Timestamp,
+    },
     /// A block step whose frames run.
     Open(Nest),
     InDoubt,

@@ -60,7 +60,9 @@ impl VisitScope<'_> {
     /// `steps.<id>` for the ids that are asked for; all of them if the expression picks one while it runs.
     fn steps(&self, paths: &[&str]) -> Jinja {
         let asks_for = |id: &str| {
-            paths.iter().any(|path| path.is_empty() || path.split('.').next().is_some_and(|first| first == id))
+            paths
+                .iter()
+                .any(|path| path.is_empty() || path.split('.').next().is_some_and(|first| first == id))
         };
         let entries: Vec<(String, Jinja)> = self
             .state

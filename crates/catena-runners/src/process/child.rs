@@ -1,0 +1,195 @@
+//! Starting one process in a group of its own, and seeing it end. Only what `posix_spawn` can do is asked of the
+//! standard library: a hook before exec would cost a fork of the helper.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::net::unix::pipe;
+
+use super::protocol::{Exit, Launch, Reason, Variable};
+
+/// Names the attempt in the environment of all it starts: how descendants that left the group are known.
+pub(super) const MARK: &str = "CATENA_TOKEN";
+/// Where a program is looked for when the environment has no `PATH`.
+const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
+
+pub(super) struct Child {
+    pub(super) group: Group,
+    process: tokio::process::Child,
+}
+
+pub(super) struct Pipes {
+    pub(super) input: Option<pipe::Sender>,
+    pub(super) out: pipe::Receiver,
+    pub(super) err: pipe::Receiver,
+}
+
+/// The process group of an attempt, which bears its first process's id.
+#[derive(Clone, Copy)]
+pub(super) struct Group(pub(super) Pid);
+
+/// Why there is no process.
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+/// Starts `launch` over the environment `base`, marked with `mark`.
+pub(super) fn spawn(launch: &Launch, base: &[Variable], mark: &str) -> Result<(Child, Pipes), Refused> {
+    if !launch.cwd.is_dir() {
+        let message = format!("no folder {}", launch.cwd.display());
+        return Err(Refused { reason: Reason::WorkdirMissing, message });
+    }
+    let environment = environment(launch, base, mark);
+    let program = resolve(launch, environment.get(OsStr::new("PATH")).copied())?;
+    let mut command = Command::new(program);
+    command.arg0(&launch.program).args(&launch.args).env_clear().envs(environment);
+    command.current_dir(&launch.cwd).process_group(0);
+    start(command, launch.stdin.is_some()).map_err(|error| Refused::from_io(&launch.program, &error))
+}
+
+fn environment<'a>(
+    launch: &'a Launch,
+    base: &'a [Variable],
+    mark: &'a str,
+) -> BTreeMap<&'a OsStr, &'a OsStr> {
+    let base = base.iter().map(|Variable(name, value)| (name.as_os_str(), value.as_os_str()));
+    let added = launch.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    base.chain(added).chain([(OsStr::new(MARK), OsStr::new(mark))]).collect()
+}
+
+/// The path of the program. With a changed environment a bare name would cost the standard library its fast way.
+fn resolve(launch: &Launch, path: Option<&OsStr>) -> Result<PathBuf, Refused> {
+    if launch.program.contains('/') {
+        return Ok(launch.cwd.join(&launch.program));
+    }
+    let mut denied = false;
+    for folder in std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT))) {
+        let candidate = launch.cwd.join(folder).join(&launch.program);
+        match access(&candidate, Access::EXEC_OK) {
+            Ok(()) if candidate.is_file() => return Ok(candidate),
+            Err(Errno::ACCESS) => denied = true,
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let error = if denied { Errno::ACCESS } else { Errno::NOENT };
+    Err(Refused::from_io(&launch.program, &error.into()))
+}
+
+impl Refused {
+    pub(super) fn from_io(subject: &str, error: &io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => Reason::NotFound,
+            io::ErrorKind::PermissionDenied => Reason::PermissionDenied,
+            _ => Reason::Other,
+        };
+        Self { reason, message: format!("{subject}: {error}") }
+    }
+}
+
+/// The pipes are made here, not by the library, whose own would be registered with the event loop twice.
+fn start(mut command: Command, has_input: bool) -> io::Result<(Child, Pipes)> {
+    let (out, child_out) = io::pipe()?;
+    let (err, child_err) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(child_out).stderr(child_err);
+    let input = if has_input { Some(input(&mut command)?) } else { None };
+    let out = pipe::Receiver::from_owned_fd(out.into())?;
+    let err = pipe::Receiver::from_owned_fd(err.into())?;
+    let process = tokio::process::Command::from(command).spawn()?;
+    let pid = process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it is not reaped yet");
+    Ok((Child { group: Group(pid), process }, Pipes { input, out, err }))
+}
+
+fn input(command: &mut Command) -> io::Result<pipe::Sender> {
+    let (child_in, input) = io::pipe()?;
+    command.stdin(child_in);
+    pipe::Sender::from_owned_fd(input.into())
+}
+
+impl Child {
+    /// Waits for the first process of the group, and reaps it.
+    pub(super) async fn exited(&mut self) -> Exit {
+        match self.process.wait().await {
+            Ok(status) => exit(status),
+            // Somebody else reaped it, which only a debugger could.
+            Err(_) => Exit::Lost,
+        }
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => unreachable!("only ended processes are waited for"),
+    }
+}
+
+impl Group {
+    pub(super) fn id(self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
+    /// Whether a process is left, a dead one that nobody reaped included. One of another user is not ours to end.
+    pub(super) fn is_alive(self) -> bool {
+        test_kill_process_group(self.0).is_ok()
+    }
+
+    pub(super) fn signal(self, signal: Signal) {
+        // No process left is what was wanted.
+        let _gone = kill_process_group(self.0, signal);
+    }
+
+    /// TERM, and CONT so that a stopped process can heed it.
+    pub(super) fn terminate(self) {
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
+    }
+}
+
+/// When process `pid` started, in clock ticks since boot: with the id it names a process for good.
+pub(super) fn start_time(pid: Pid) -> Option<u64> {
+    Stat::of(pid.as_raw_nonzero().get()).map(|stat| stat.start_time)
+}
+
+/// What `/proc/<pid>/stat` says that matters here.
+pub(super) struct Stat {
+    pub(super) dead: bool,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    pub(super) start_time: u64,
+}
+
+impl Stat {
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        let text = std::fs::read(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
+        // The name in parentheses may hold anything, so fields are counted from its end (proc(5)).
+        let end = text.iter().rposition(|byte| *byte == b')')?;
+        let fields: Vec<&str> =
+            std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace().collect();
+        Some(Self {
+            dead: matches!(*fields.first()?, "Z" | "X"),
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            start_time: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// Whether the environment that process `pid` was started with holds the variable `MARK`, and with what value.
+pub(super) fn mark_of(pid: i32) -> Option<OsString> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let environment = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).ok()?;
+    let entries = environment.split(|byte| *byte == 0);
+    let value = entries.filter_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"=")).next()?;
+    Some(OsString::from_vec(value.to_vec()))
+}

@@ -1,0 +1,308 @@
+//! The helper's one loop: who is connected, which attempts are held, and who is told. It alone changes them;
+//! connections and running attempts are tasks that send it what happens.
+
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
+
+use super::attempt::{Attempt, Control};
+use super::child::{self, Child, Pipes, Refused};
+use super::connection::{Connection, ConnectionId};
+use super::log::Log;
+use super::orphans::{Leaders, Rest};
+use super::protocol::{
+    Answer, CannotStart, Ended, EngineHello, HelperHello, Launch, PROTOCOL, Report, Request, Token,
+    WhenUnknown,
+};
+use super::records::{Record, Records, Unfinished};
+use super::streams::Streams;
+
+/// How long a helper stays with nothing to do.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+/// How long it stays with ends that nobody has acknowledged: they are in the records too.
+const IDLE_UNACKED_MAX: Duration = Duration::from_secs(60);
+/// How often orphans that ended are collected while attempts run.
+const REAP_TICK: Duration = Duration::from_secs(1);
+
+pub(super) enum Input {
+    Asked(ConnectionId, Request),
+    Closed(ConnectionId),
+    Ended(Box<Ended>),
+    /// The task of an attempt panicked: its processes are nobody's, so the helper gives up and its successor ends them.
+    Failed,
+}
+
+pub(super) struct Hub {
+    inputs: UnboundedReceiver<Input>,
+    to_self: UnboundedSender<Input>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    attempts: BTreeMap<Token, Held>,
+    leaders: Leaders,
+    records: Records,
+    identity: Identity,
+    next_connection: u64,
+}
+
+/// What a helper says of itself, and what it marks its processes with.
+pub(super) struct Identity {
+    pub(super) boot_id: String,
+    pub(super) instance: String,
+    pub(super) folder: String,
+}
+
+enum Held {
+    Running { owner: ConnectionId, stops: UnboundedSender<Duration>, record: Unfinished },
+    Ended { report: Report, told: Option<ConnectionId> },
+}
+
+enum Event {
+    Input(Input),
+    Connected(io::Result<tokio::net::UnixStream>),
+    Woke,
+}
+
+impl Identity {
+    /// The value of the mark variable for an attempt.
+    pub(super) fn mark(&self, token: &Token) -> String {
+        format!("{}/{token}", self.folder)
+    }
+}
+
+impl Hub {
+    pub(super) fn new(identity: Identity, records: Records, ended: BTreeMap<Token, Report>) -> Self {
+        let (to_self, inputs) = unbounded_channel();
+        let attempts = ended.into_iter().map(|(token, report)| (token, Held::Ended { report, told: None }));
+        Self {
+            inputs,
+            to_self,
+            connections: BTreeMap::new(),
+            attempts: attempts.collect(),
+            leaders: Leaders::default(),
+            records,
+            identity,
+            next_connection: 0,
+        }
+    }
+
+    /// Returns when there is nothing left to stay for.
+    pub(super) async fn run(mut self, listener: UnixListener) -> io::Result<()> {
+        loop {
+            let wake_at = self.wake_at();
+            let event = tokio::select! {
+                biased;
+                Some(input) = self.inputs.recv() => Event::Input(input),
+                accepted = listener.accept() => Event::Connected(accepted.map(|(stream, _)| stream)),
+                () = sleep_until(wake_at) => Event::Woke,
+            };
+            match event {
+                Event::Input(Input::Failed) => {
+                    return Err(io::Error::other("the task of an attempt panicked"));
+                }
+                Event::Input(input) => self.take(input),
+                Event::Connected(stream) => self.connect(stream?),
+                Event::Woke if self.is_idle() => return Ok(()),
+                Event::Woke => self.leaders.reap_others(),
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Asked(from, Request::Hello(hello)) => self.greet(from, hello),
+            Input::Asked(from, Request::Launch(launch)) => self.launch(from, *launch),
+            Input::Asked(from, Request::Stop { token, grace_ms }) => {
+                self.stop(from, token, Duration::from_millis(grace_ms));
+            }
+            Input::Asked(_, Request::Ack(token)) => self.forget(token),
+            Input::Closed(id) => drop(self.connections.remove(&id)),
+            Input::Ended(ended) => self.end(Report::Ended(*ended)),
+            Input::Failed => unreachable!("handled by the loop"),
+        }
+    }
+
+    /// An idle helper wakes to leave, a busy one to collect orphans. Anything that happens starts the time anew.
+    fn wake_at(&self) -> Instant {
+        let idle = if self.attempts.is_empty() { IDLE_MAX } else { IDLE_UNACKED_MAX };
+        Instant::now() + if self.is_idle() { idle } else { REAP_TICK }
+    }
+
+    fn is_idle(&self) -> bool {
+        let running = |held: &Held| matches!(held, Held::Running { .. });
+        self.connections.is_empty() && !self.attempts.values().any(running)
+    }
+
+    fn connect(&mut self, stream: tokio::net::UnixStream) {
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.connections.insert(id, Connection::open(id, stream, self.to_self.clone()));
+    }
+
+    /// Another protocol hears ours and is left: it cannot understand more.
+    fn greet(&mut self, from: ConnectionId, hello: EngineHello) {
+        let answer = Answer::Hello(HelperHello {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: self.identity.boot_id.clone(),
+            instance: self.identity.instance.clone(),
+            held: self.attempts.keys().cloned().collect(),
+        });
+        self.answer(from, &answer);
+        if hello.protocol != PROTOCOL {
+            self.connections.remove(&from);
+        } else if let Some(connection) = self.connections.get_mut(&from) {
+            connection.environment = hello.environment;
+        }
+    }
+
+    fn launch(&mut self, from: ConnectionId, launch: Launch) {
+        match (self.attempts.get_mut(&launch.token), launch.unknown) {
+            (Some(Held::Running { owner, .. }), _) => *owner = from,
+            (Some(Held::Ended { .. }), _) => self.tell(&launch.token, from),
+            (None, WhenUnknown::Start) => self.start(from, launch),
+            (None, WhenUnknown::Report) => self.answer_unknown(from, launch.token),
+        }
+    }
+
+    /// An end on its way to the same engine answers its wish; any other engine is told anew.
+    fn stop(&mut self, from: ConnectionId, token: Token, grace: Duration) {
+        match self.attempts.get_mut(&token) {
+            Some(Held::Running { owner, stops, .. }) => {
+                *owner = from;
+                // The attempt has just ended and its report is in the inputs.
+                let _ended = stops.send(grace);
+            }
+            Some(Held::Ended { told, .. }) if *told == Some(from) => {}
+            Some(Held::Ended { .. }) => self.tell(&token, from),
+            None => self.answer_unknown(from, token),
+        }
+    }
+
+    fn start(&mut self, from: ConnectionId, launch: Launch) {
+        let at = Timestamp::now();
+        match self.spawn(from, &launch) {
+            Ok((child, pipes)) => self.watch(from, launch, at, (child, pipes)),
+            Err(Refused { reason, message }) => {
+                let report = Report::CannotStart(CannotStart { token: launch.token, reason, message });
+                self.hold_end(report, from);
+            }
+        }
+    }
+
+    /// The intent is recorded first: a helper that dies here leaves a successor that looks for the process.
+    fn spawn(&mut self, from: ConnectionId, launch: &Launch) -> Result<(Child, Pipes), Refused> {
+        let intent = Record::Intent { token: launch.token.clone() };
+        self.records.append(&intent).map_err(|error| Refused::from_io("helper.records", &error))?;
+        let mut folder = DirBuilder::new();
+        let made = folder.recursive(true).mode(0o700).create(&launch.dir);
+        made.map_err(|error| Refused::from_io(&launch.dir.to_string_lossy(), &error))?;
+        let base = self.connections.get(&from).map_or(&[][..], |connection| &connection.environment);
+        child::spawn(launch, base, &self.identity.mark(&launch.token))
+    }
+
+    /// What is done here runs beside the new process already.
+    fn watch(&mut self, owner: ConnectionId, launch: Launch, at: Timestamp, (child, pipes): (Child, Pipes)) {
+        let group = child.group;
+        let (stops, wishes) = unbounded_channel();
+        self.leaders.add(group);
+        let attempt = Attempt {
+            token: launch.token.clone(),
+            control: Control::new(group, launch.timeout_ms, launch.grace_ms, wishes),
+            rest: Rest { group, mark: self.identity.mark(&launch.token), leaders: self.leaders.clone() },
+            child,
+            streams: Streams::new(pipes, launch.stdin, Log::new(launch.log), launch.capture_max),
+            output: launch.output,
+            started_at: at,
+        };
+        tokio::task::spawn_local(supervise(attempt, self.to_self.clone()));
+        let start_time = child::start_time(group.0).unwrap_or_default();
+        let pid = group.id();
+        let record = Unfinished::Started { pid, start_time, at_us: at.as_microsecond() };
+        self.record(&record.to_record(launch.token.clone()));
+        self.attempts.insert(launch.token, Held::Running { owner, stops, record });
+    }
+
+    fn end(&mut self, report: Report) {
+        let token = report.token().clone();
+        let owner = match self.attempts.get(&token) {
+            Some(Held::Running { owner, .. }) => *owner,
+            Some(Held::Ended { .. }) | None => {
+                unreachable!("an attempt is held as running until it ends, once")
+            }
+        };
+        self.hold_end(report, owner);
+    }
+
+    fn hold_end(&mut self, report: Report, owner: ConnectionId) {
+        let token = report.token().clone();
+        let record = Record::Ended(report);
+        self.record(&record);
+        let Record::Ended(report) = record else { unreachable!("made above") };
+        self.attempts.insert(token.clone(), Held::Ended { report, told: None });
+        self.tell(&token, owner);
+    }
+
+    fn tell(&mut self, token: &Token, to: ConnectionId) {
+        if let (Some(Held::Ended { report, told }), Some(connection)) =
+            (self.attempts.get_mut(token), self.connections.get(&to))
+        {
+            connection.report(report);
+            *told = Some(to);
+        }
+    }
+
+    fn answer(&self, to: ConnectionId, answer: &Answer) {
+        if let Some(connection) = self.connections.get(&to) {
+            connection.answer(answer);
+        }
+    }
+
+    fn answer_unknown(&self, to: ConnectionId, token: Token) {
+        self.answer(to, &Answer::Report(Report::Unknown { token }));
+    }
+
+    /// Only an end can be acknowledged.
+    fn forget(&mut self, token: Token) {
+        if let Some(Held::Ended { .. }) = self.attempts.get(&token) {
+            self.attempts.remove(&token);
+            self.record(&Record::Acked { token });
+            self.compact();
+        }
+    }
+
+    /// A record that cannot be written (a full disk) costs what the next helper would know, not this one's work.
+    fn record(&mut self, record: &Record) {
+        let _unrecorded = self.records.append(record);
+    }
+
+    fn compact(&mut self) {
+        if self.records.wants_compacting() {
+            let records: Vec<Record> =
+                self.attempts.iter().map(|(token, held)| held.to_record(token)).collect();
+            // The longer file serves as well.
+            let _kept = self.records.compact(&records);
+        }
+    }
+}
+
+impl Held {
+    fn to_record(&self, token: &Token) -> Record {
+        match self {
+            Self::Running { record, .. } => record.to_record(token.clone()),
+            Self::Ended { report, .. } => Record::Ended(report.clone()),
+        }
+    }
+}
+
+async fn supervise(attempt: Attempt, hub: UnboundedSender<Input>) {
+    let ended = tokio::task::spawn_local(attempt.run()).await;
+    let input = ended.map_or(Input::Failed, |ended| Input::Ended(Box::new(ended)));
+    // The hub is gone only when the helper ends.
+    let _ended = hub.send(input);
+}

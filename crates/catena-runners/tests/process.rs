@@ -1,0 +1,554 @@
+//! The helper and its client against real processes. This executable runs itself again as the helper, which has to
+//! be the main thread of a process, and as an engine to be killed; hence no libtest.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code, which clippy cannot see without libtest")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use catena_runners::process::{
+    CannotStart, Client, Ended, Exit, Helper, Launch, Output, Reason, Report, Token, WhenUnknown, serve,
+};
+use tempfile::TempDir;
+
+/// Names the role of a child of this test, and the helper's folder.
+const ROLE: &str = "HELPER_TEST_ROLE";
+const FOLDER: &str = "HELPER_TEST_FOLDER";
+/// No report takes this long on any machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const TESTS: &[(&str, fn())] = &[
+    ("a_process_ends_with_its_code_or_signal", a_process_ends_with_its_code_or_signal),
+    ("standard_input_is_written_and_closed", standard_input_is_written_and_closed),
+    ("input_that_nobody_reads_holds_nothing_up", input_that_nobody_reads_holds_nothing_up),
+    ("the_environment_is_base_and_additions", the_environment_is_base_and_additions),
+    ("stdout_is_kept_up_to_its_bound", stdout_is_kept_up_to_its_bound),
+    ("much_output_costs_no_memory", much_output_costs_no_memory),
+    ("the_output_file_is_read_at_the_end", the_output_file_is_read_at_the_end),
+    ("a_timeout_ends_what_ignores_term", a_timeout_ends_what_ignores_term),
+    ("a_stop_ends_the_group", a_stop_ends_the_group),
+    ("a_second_stop_shortens_the_grace", a_second_stop_shortens_the_grace),
+    ("children_in_the_group_end_with_their_leader", children_in_the_group_end_with_their_leader),
+    ("a_daemon_ends_with_its_attempt_alone", a_daemon_ends_with_its_attempt_alone),
+    ("a_daemon_without_environment_ends_too", a_daemon_without_environment_ends_too),
+    ("an_attempt_survives_its_engine", an_attempt_survives_its_engine),
+    ("an_end_is_told_until_acknowledged", an_end_is_told_until_acknowledged),
+    ("an_end_outlives_its_helper", an_end_outlives_its_helper),
+    ("a_killed_helper_loses_its_attempts", a_killed_helper_loses_its_attempts),
+    ("an_unknown_token_is_reported", an_unknown_token_is_reported),
+    ("what_cannot_start_says_why", what_cannot_start_says_why),
+    ("a_log_has_time_and_stream_per_line", a_log_has_time_and_stream_per_line),
+    ("a_silent_attempt_leaves_no_log", a_silent_attempt_leaves_no_log),
+    ("a_long_path_can_be_served", a_long_path_can_be_served),
+    ("many_attempts_run_at_once", many_attempts_run_at_once),
+    ("the_second_helper_leaves_at_once", the_second_helper_leaves_at_once),
+    ("an_idle_helper_leaves", an_idle_helper_leaves),
+];
+
+fn main() -> ExitCode {
+    match std::env::var(ROLE).as_deref() {
+        Ok("helper") => serve(&folder_of_role()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+        Ok("engine") => be_an_engine(),
+        Ok(_) | Err(_) => run_tests(),
+    }
+}
+
+fn run_tests() -> ExitCode {
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted =
+        |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    let mut failed = 0;
+    for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
+        let begun = Instant::now();
+        let passed = catch_unwind(AssertUnwindSafe(test)).is_ok();
+        failed += u32::from(!passed);
+        eprintln!(
+            "test {name} ... {} ({:.2} s)",
+            if passed { "ok" } else { "FAILED" },
+            begun.elapsed().as_secs_f64()
+        );
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn folder_of_role() -> PathBuf {
+    std::env::var_os(FOLDER).expect("a role has a folder").into()
+}
+
+fn role(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env(ROLE, name).env(FOLDER, folder);
+    command
+}
+
+/// A folder, and an engine connected to its helper.
+struct Bench {
+    folder: TempDir,
+    engine: Engine,
+}
+
+struct Engine {
+    client: Client,
+    reports: Receiver<Report>,
+    lost: Receiver<()>,
+}
+
+impl Engine {
+    fn connect(folder: &Path) -> Self {
+        let (send, reports) = channel();
+        let (lose, lost) = channel();
+        let environment: Vec<_> = std::env::vars_os()
+            .filter(|(name, _)| name == "PATH")
+            .chain([("ODD".into(), std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff, b'b']))])
+            .collect();
+        let start = || role("helper", &folder.join("helper"));
+        let helper = Helper { dir: &folder.join("helper"), start: &start, environment: &environment };
+        let client = Client::connect(
+            &helper,
+            move |report| send.send(report).unwrap(),
+            move || lose.send(()).unwrap(),
+        );
+        Self { client: client.unwrap(), reports, lost }
+    }
+
+    fn report(&self) -> Report {
+        self.reports.recv_timeout(PATIENCE).expect("a report comes in time")
+    }
+
+    fn ended(&self) -> Ended {
+        match self.report() {
+            Report::Ended(ended) => ended,
+            other => panic!("not an end: {other:?}"),
+        }
+    }
+
+    fn run(&self, launch: Launch) -> Ended {
+        self.client.launch(launch).unwrap();
+        self.ended()
+    }
+
+    fn cannot_start(&self, launch: Launch) -> CannotStart {
+        self.client.launch(launch).unwrap();
+        match self.report() {
+            Report::CannotStart(refused) => refused,
+            other => panic!("it started: {other:?}"),
+        }
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::connect(folder.path());
+        Self { folder, engine }
+    }
+
+    fn shell(&self, text: &str) -> Launch {
+        shell(self.folder.path(), text)
+    }
+
+    /// Waits until the attempt has written a line into `name`, which the test made a named pipe.
+    fn said(&self, name: &str) -> String {
+        said(&self.folder.path().join(name))
+    }
+
+    fn pipe(&self, name: &str) -> String {
+        let path = self.folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn reconnect(&mut self) {
+        self.engine = Engine::connect(self.folder.path());
+    }
+
+    fn helper_pid(&self) -> i32 {
+        self.engine.client.instance().split_once('-').unwrap().0.parse().unwrap()
+    }
+}
+
+fn said(path: &Path) -> String {
+    let mut line = String::new();
+    BufReader::new(fs::File::open(path).unwrap()).read_line(&mut line).unwrap();
+    line.trim().to_owned()
+}
+
+fn shell(folder: &Path, text: &str) -> Launch {
+    Launch {
+        token: Token::new("1/step/1"),
+        program: "sh".to_owned(),
+        args: vec!["-c".to_owned(), text.to_owned()],
+        env: Vec::new(),
+        cwd: folder.to_owned(),
+        stdin: None,
+        timeout_ms: None,
+        grace_ms: 10_000,
+        log: folder.join("logs/1/step.1.log"),
+        dir: folder.join("run/1"),
+        output: folder.join("run/1/output"),
+        capture_max: 1024,
+        unknown: WhenUnknown::Start,
+    }
+}
+
+fn is_alive(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn a_process_ends_with_its_code_or_signal() {
+    let bench = Bench::new();
+    for (text, exit) in [
+        ("true", Exit::Code(0)),
+        ("exit 7", Exit::Code(7)),
+        ("kill -9 $$", Exit::Signal(9)),
+        ("kill -TERM $$", Exit::Signal(15)),
+    ] {
+        let ended = bench.engine.run(bench.shell(text));
+        assert_eq!(ended.exit, exit, "{text}");
+        assert!(ended.pid.is_some() && ended.started_at_us <= ended.ended_at_us);
+        bench.engine.client.ack(ended.token).unwrap();
+    }
+}
+
+fn standard_input_is_written_and_closed() {
+    let bench = Bench::new();
+    let text = "0123456789abcdef".repeat(64 * 1024);
+    let launch = Launch {
+        stdin: Some(text.clone().into_bytes()),
+        capture_max: 1 << 30,
+        ..bench.shell("cat; echo >&2 done")
+    };
+    assert_eq!(String::from_utf8(bench.engine.run(launch).stdout).unwrap(), text);
+    let empty = Launch { token: Token::new("2"), ..bench.shell("cat") };
+    assert_eq!(bench.engine.run(empty).exit, Exit::Code(0));
+}
+
+fn input_that_nobody_reads_holds_nothing_up() {
+    let bench = Bench::new();
+    let launch = Launch { stdin: Some(vec![b'x'; 1 << 20]), ..bench.shell("exit 3") };
+    assert_eq!(bench.engine.run(launch).exit, Exit::Code(3));
+}
+
+fn the_environment_is_base_and_additions() {
+    let bench = Bench::new();
+    let env = vec![("ADDED".to_owned(), "new".to_owned())];
+    let launch = Launch {
+        env,
+        ..bench.shell("printf '%s' \"$ODD-$ADDED-$HELPER_TEST_ROLE\"; pwd >&2; test -d run/1")
+    };
+    let ended = bench.engine.run(launch);
+    assert_eq!((ended.exit, ended.stdout.as_slice()), (Exit::Code(0), &b"a\xffb-new-"[..]));
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &bench.folder.path().join("run").metadata().unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+fn stdout_is_kept_up_to_its_bound() {
+    let bench = Bench::new();
+    let ended = bench.engine.run(Launch { capture_max: 4, ..bench.shell("printf abcdefg; printf err >&2") });
+    assert_eq!((ended.stdout.as_slice(), ended.stdout_dropped), (&b"abcd"[..], 3));
+}
+
+fn much_output_costs_no_memory() {
+    let bench = Bench::new();
+    let ended = bench.engine.run(bench.shell("head -c 100000000 /dev/zero"));
+    assert_eq!(ended.stdout_dropped, 100_000_000 - 1024);
+    let status = fs::read_to_string(format!("/proc/{}/status", bench.helper_pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak_kb < 32 * 1024, "{peak_kb} KiB");
+    let log = fs::read(bench.folder.path().join("logs/1/step.1.log")).unwrap();
+    assert!(log.len() < 64 * 1024 * 1024 + 200);
+    let last = String::from_utf8(log[log.len() - 150..].to_vec()).unwrap();
+    assert!(last.contains(" log ") && last.contains(" dropped"), "{last:?}");
+}
+
+fn the_output_file_is_read_at_the_end() {
+    let bench = Bench::new();
+    for (text, output) in [
+        ("printf '{}' >run/1/output", Output::Bytes(b"{}".to_vec())),
+        ("rm run/1/output", Output::Absent),
+        ("truncate -s 17M run/1/output", Output::TooLarge { bytes: 17 << 20 }),
+        ("rm run/1/output; mkfifo run/1/output", Output::Unreadable { message: "not a file".to_owned() }),
+    ] {
+        let ended = bench.engine.run(bench.shell(text));
+        assert_eq!(ended.output, output, "{text}");
+        bench.engine.client.ack(ended.token).unwrap();
+    }
+}
+
+fn a_timeout_ends_what_ignores_term() {
+    let bench = Bench::new();
+    let launch = Launch {
+        timeout_ms: Some(50),
+        grace_ms: 50,
+        ..bench.shell("trap '' TERM; while :; do sleep 100; done")
+    };
+    let ended = bench.engine.run(launch);
+    assert_eq!(ended.exit, Exit::TimedOut);
+    assert!(ended.ended_at_us - ended.started_at_us >= 100_000);
+    assert!(!is_alive(&ended.pid.unwrap().to_string()));
+}
+
+fn a_stop_ends_the_group() {
+    let bench = Bench::new();
+    let pipe = bench.pipe("ready");
+    let text = format!("sleep 100 & trap 'echo bye; exit 0' TERM; echo $! >{pipe}; wait");
+    bench.engine.client.launch(bench.shell(&text)).unwrap();
+    let child = bench.said("ready");
+    bench.engine.client.stop(Token::new("1/step/1"), 10_000).unwrap();
+    let ended = bench.engine.ended();
+    assert_eq!((ended.exit, ended.stdout.as_slice()), (Exit::Stopped, &b"bye\n"[..]));
+    assert!(!is_alive(&child));
+}
+
+fn a_second_stop_shortens_the_grace() {
+    let bench = Bench::new();
+    let pipe = bench.pipe("ready");
+    let text = format!("trap '' TERM; echo ready >{pipe}; while :; do sleep 100; done");
+    bench.engine.client.launch(bench.shell(&text)).unwrap();
+    bench.said("ready");
+    bench.engine.client.stop(Token::new("1/step/1"), 1_000_000).unwrap();
+    bench.engine.client.stop(Token::new("1/step/1"), 0).unwrap();
+    assert_eq!(bench.engine.ended().exit, Exit::Stopped);
+}
+
+fn children_in_the_group_end_with_their_leader() {
+    let bench = Bench::new();
+    let ended = bench.engine.run(bench.shell("sleep 100 & echo $!; exit 5"));
+    let child = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.exit, Exit::Code(5));
+    assert!(!is_alive(child.trim()));
+    let stubborn = Launch {
+        token: Token::new("2"),
+        grace_ms: 20,
+        ..bench.shell("(trap '' TERM; while :; do sleep 100; done) & echo $!")
+    };
+    let ended = bench.engine.run(stubborn);
+    assert_eq!(ended.exit, Exit::Code(0));
+    assert!(!is_alive(String::from_utf8(ended.stdout).unwrap().trim()));
+}
+
+/// Starts a daemon in a session of its own that writes its id into the pipe `$1`.
+const DAEMON: &str = "setsid sh -c 'echo $$; exec sleep 100'";
+
+fn a_daemon_ends_with_its_attempt_alone() {
+    let bench = Bench::new();
+    let pipe = bench.pipe("other");
+    let other = Launch {
+        token: Token::new("other"),
+        ..bench.shell(&format!("{DAEMON} >{pipe} 2>/dev/null & exec sleep 100"))
+    };
+    bench.engine.client.launch(other).unwrap();
+    let others_daemon = bench.said("other");
+    let pipe = bench.pipe("mine");
+    // The daemon holds the pipes of its attempt too.
+    let ended = bench.engine.run(bench.shell(&format!(
+        "setsid sh -c 'echo $$ >{pipe}; exec sleep 100' & read pid <{pipe}; echo $pid; exit 4"
+    )));
+    assert_eq!(ended.exit, Exit::Code(4));
+    assert!(!is_alive(String::from_utf8(ended.stdout).unwrap().trim()));
+    assert!(is_alive(&others_daemon));
+    bench.engine.client.stop(Token::new("other"), 10_000).unwrap();
+    assert_eq!(bench.engine.ended().exit, Exit::Stopped);
+    assert!(!is_alive(&others_daemon));
+}
+
+fn a_daemon_without_environment_ends_too() {
+    let bench = Bench::new();
+    let pipe = bench.pipe("daemon");
+    let text = format!("setsid env -i /bin/sh -c 'echo $$ >{pipe}; while :; do /bin/sleep 100; done' &");
+    let ended = bench.engine.run(bench.shell(&format!("{text} read pid <{pipe}; echo $pid")));
+    assert!(!is_alive(String::from_utf8(ended.stdout).unwrap().trim()));
+}
+
+/// Launches one attempt that waits for the test, and never ends by itself.
+fn be_an_engine() -> ExitCode {
+    let folder = folder_of_role();
+    let engine = Engine::connect(&folder);
+    let (began, go) = (folder.join("began"), folder.join("go"));
+    let text = format!("echo $$ >{}; read word <{}; echo $word", began.display(), go.display());
+    engine.client.launch(shell(&folder, &text)).unwrap();
+    drop(engine.report());
+    ExitCode::FAILURE
+}
+
+fn spawn_engine(folder: &Path) -> Child {
+    for name in ["began", "go"] {
+        assert!(Command::new("mkfifo").arg(folder.join(name)).status().unwrap().success());
+    }
+    role("engine", folder).stdin(Stdio::null()).spawn().unwrap()
+}
+
+fn an_attempt_survives_its_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = spawn_engine(folder.path());
+    let pid = said(&folder.path().join("began"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let engine = Engine::connect(folder.path());
+    assert_eq!(engine.client.held(), [Token::new("1/step/1")]);
+    engine.client.launch(shell(folder.path(), "echo a second process")).unwrap();
+    // Only a helper that has heard the launch answers this.
+    engine
+        .client
+        .launch(Launch { unknown: WhenUnknown::Report, token: Token::new("2"), ..shell(folder.path(), "") })
+        .unwrap();
+    assert_eq!(engine.report(), Report::Unknown { token: Token::new("2") });
+    fs::write(folder.path().join("go"), "went on\n").unwrap();
+    let ended = engine.ended();
+    assert_eq!((ended.exit, ended.stdout.as_slice()), (Exit::Code(0), &b"went on\n"[..]));
+    assert_eq!(ended.pid.unwrap().to_string(), pid);
+}
+
+fn an_end_is_told_until_acknowledged() {
+    let mut bench = Bench::new();
+    let launch = bench.shell("echo once");
+    let ended = bench.engine.run(launch.clone());
+    bench.reconnect();
+    assert_eq!(bench.engine.run(launch.clone()), ended);
+    let reported = Launch { unknown: WhenUnknown::Report, ..launch };
+    assert_eq!(bench.engine.run(reported.clone()), ended);
+    bench.engine.client.ack(ended.token.clone()).unwrap();
+    bench.engine.client.launch(reported).unwrap();
+    assert_eq!(bench.engine.report(), Report::Unknown { token: ended.token });
+}
+
+fn an_end_outlives_its_helper() {
+    let mut bench = Bench::new();
+    let launch = bench.shell("echo once");
+    let ended = bench.engine.run(launch.clone());
+    kill(bench.helper_pid());
+    bench.engine.lost.recv_timeout(PATIENCE).unwrap();
+    bench.reconnect();
+    assert_eq!(bench.engine.run(launch.clone()), ended);
+    bench.engine.client.ack(ended.token.clone()).unwrap();
+    bench.engine.client.flush().unwrap();
+    bench.reconnect();
+    assert_eq!(bench.engine.client.held(), []);
+}
+
+fn a_killed_helper_loses_its_attempts() {
+    let mut bench = Bench::new();
+    let pipe = bench.pipe("pids");
+    let launch = bench.shell(&format!(
+        "sleep 100 & mate=$!; setsid sleep 101 & echo $$ $mate $! >{pipe}; trap '' TERM; while :; do sleep 100; done"
+    ));
+    bench.engine.client.launch(launch.clone()).unwrap();
+    let pids = bench.said("pids");
+    kill(bench.helper_pid());
+    bench.engine.lost.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(pids.split(' ').filter(|pid| is_alive(pid)).count(), 3);
+    bench.reconnect();
+    assert_eq!(pids.split(' ').filter(|pid| is_alive(pid)).count(), 0);
+    let ended = bench.engine.run(launch);
+    assert_eq!(ended.exit, Exit::Lost);
+    assert_eq!(ended.pid.unwrap().to_string(), pids.split(' ').next().unwrap());
+}
+
+fn an_unknown_token_is_reported() {
+    let bench = Bench::new();
+    let launch = Launch { unknown: WhenUnknown::Report, ..bench.shell("true") };
+    bench.engine.client.launch(launch).unwrap();
+    assert_eq!(bench.engine.report(), Report::Unknown { token: Token::new("1/step/1") });
+    bench.engine.client.stop(Token::new("2"), 0).unwrap();
+    assert_eq!(bench.engine.report(), Report::Unknown { token: Token::new("2") });
+}
+
+fn what_cannot_start_says_why() {
+    let bench = Bench::new();
+    let file = bench.folder.path().join("plain");
+    fs::write(&file, "not a program").unwrap();
+    let program = |name: &str| Launch { program: name.to_owned(), ..bench.shell("") };
+    for (number, (launch, reason)) in [
+        (program("no-such-program"), Reason::NotFound),
+        (program("./no-such-program"), Reason::NotFound),
+        (program("./plain"), Reason::PermissionDenied),
+        (Launch { cwd: file.join("x"), ..bench.shell("") }, Reason::WorkdirMissing),
+        (Launch { dir: file.join("x"), ..bench.shell("") }, Reason::Other),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = bench.engine.cannot_start(Launch { token: Token::new(number.to_string()), ..launch });
+        assert_eq!(refused.reason, reason, "{}", refused.message);
+    }
+}
+
+fn a_log_has_time_and_stream_per_line() {
+    let bench = Bench::new();
+    let long = "x".repeat(64 * 1024 + 1);
+    let stdin = Some(format!("one\n\n{long}\nunended").into_bytes());
+    bench.engine.run(Launch { stdin, ..bench.shell("cat; echo two >&2") });
+    let log = fs::read_to_string(bench.folder.path().join("logs/1/step.1.log")).unwrap();
+    let mut lines: Vec<&str> = Vec::new();
+    for line in log.lines() {
+        let (time, rest) = line.split_at(27);
+        assert!(time.ends_with('Z') && time.parse::<jiff::Timestamp>().is_ok(), "{line}");
+        lines.push(rest);
+    }
+    lines.sort_by_key(|line| line.len());
+    let full = format!(" out {}", &long[1..]);
+    assert_eq!(lines, [" out ", " out x", " out one", " err two", " out unended", full.as_str()]);
+}
+
+fn a_silent_attempt_leaves_no_log() {
+    let bench = Bench::new();
+    bench.engine.run(bench.shell("true"));
+    assert!(!bench.folder.path().join("logs").exists());
+}
+
+fn a_long_path_can_be_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("d".repeat(120)).join("e".repeat(120));
+    fs::create_dir_all(&deep).unwrap();
+    let engine = Engine::connect(&deep);
+    assert_eq!(engine.run(shell(&deep, "true")).exit, Exit::Code(0));
+}
+
+fn many_attempts_run_at_once() {
+    let bench = Bench::new();
+    for number in 0..100 {
+        let text = format!("setsid sleep 100 & exit {number}");
+        bench
+            .engine
+            .client
+            .launch(Launch { token: Token::new(number.to_string()), ..bench.shell(&text) })
+            .unwrap();
+    }
+    for _ in 0..100 {
+        let ended = bench.engine.ended();
+        assert_eq!(ended.exit, Exit::Code(ended.token.as_str().parse().unwrap()));
+    }
+}
+
+fn the_second_helper_leaves_at_once() {
+    let bench = Bench::new();
+    let mut second =
+        role("helper", &bench.folder.path().join("helper")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    second.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((second.wait().unwrap().success(), said.as_str()), (true, ""));
+}
+
+fn an_idle_helper_leaves() {
+    let bench = Bench::new();
+    let pid = rustix::process::Pid::from_raw(bench.helper_pid()).unwrap();
+    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    drop(bench.engine);
+    let mut ends = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+    let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
+    assert_eq!(rustix::event::poll(&mut ends, Some(&patience)), Ok(1));
+    assert!(!bench.folder.path().join("helper/helper.sock").exists());
+}

@@ -1,0 +1,130 @@
+//! What is written together or not at all.
+
+use catena_core::{Event, ExecutionId, State, Timestamp, VisitNo};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    rows::{ExecutionRow, StepRow, project_execution, project_step},
+    version::Version,
+};
+
+/// The right to write journals, renewed with every host; an older one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lease(pub u64);
+
+/// Who caused an event: `engine`, or a person at a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Actor(std::sync::Arc<str>);
+
+impl Actor {
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    pub fn engine() -> Self {
+        Self::new("engine")
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Called once, on the writer's thread, when the commit is durable or refused.
+pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// One unit of writing.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub lease: Lease,
+    pub records: Vec<Record>,
+    pub append: Option<Append>,
+}
+
+/// Events at the end of one execution's journal, with the projections as they are behind them.
+#[derive(Clone, Debug)]
+pub struct Append {
+    pub execution: ExecutionId,
+    /// Sequence number of the last event before these.
+    pub expected: u64,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub events: Vec<Event>,
+    pub row: ExecutionRow,
+    pub steps: Vec<StepRow>,
+}
+
+impl Append {
+    /// The append of `events`, which `state` has already folded.
+    pub fn new(state: &State, at: Timestamp, actor: Actor, events: Vec<Event>) -> Self {
+        let expected = state.seq() - events.len() as u64;
+        let mut touched: Vec<VisitNo> = events.iter().flat_map(|event| touched(state, event)).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let steps = touched.into_iter().map(|visit| project_step(state, visit)).collect();
+        Self { execution: state.id(), expected, at, actor, events, row: project_execution(state), steps }
+    }
+}
+
+/// The visits whose rows an event changes.
+fn touched(state: &State, event: &Event) -> Option<VisitNo> {
+    match event {
+        Event::BlockEnded { frame, .. } => match state.frame(*frame).origin {
+            catena_core::state::Origin::Undo { visit } => Some(visit),
+            _ => None,
+        },
+        other => other.visit(),
+    }
+}
+
+/// A change of what is not a journal.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// Numbers below this one have been given out.
+    NextNumber(u64),
+    /// A version that may be there already; the chain gets `number` if its name is new.
+    Version {
+        version: std::sync::Arc<Version>,
+        number: u64,
+        at: Timestamp,
+        actor: Actor,
+    },
+    /// Ties a start to its key; refused with `KeyTaken` if the key was used.
+    StartKey {
+        key: String,
+        fingerprint: String,
+        execution: ExecutionId,
+    },
+    InboxAdded {
+        execution: ExecutionId,
+        at: Timestamp,
+        actor: Actor,
+        command: InboxCommand,
+    },
+    InboxTaken {
+        id: u64,
+    },
+    Snapshot {
+        execution: ExecutionId,
+        seq: u64,
+        state: Vec<u8>,
+    },
+}
+
+/// A command from outside that waits for its execution to be in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxCommand {
+    Cancel { rollback: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxItem {
+    pub id: u64,
+    pub execution: ExecutionId,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub command: InboxCommand,
+}

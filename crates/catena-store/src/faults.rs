@@ -1,0 +1,54 @@
+//! Defects planted on purpose, to prove that the chaos test would notice them. In an ordinary build none can be
+//! switched on and the questions cost nothing.
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Effects start before their events are committed.
+    ActBeforeCommit,
+    /// A command is acknowledged before it is committed.
+    AcknowledgeBeforeCommit,
+    /// Commits are not synced.
+    NoSync,
+    /// A host that was overtaken goes on writing.
+    StaleLease,
+    /// Timers are forgotten when an engine comes up.
+    TimerLost,
+    /// The successor of a lost attempt gets its number.
+    AttemptReused,
+    /// Processes are left alone where they should be stopped.
+    OrphanLeft,
+    /// An execution that ends does so twice.
+    EndTwice,
+}
+
+impl Fault {
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::ActBeforeCommit, "act_before_commit"),
+        (Self::AcknowledgeBeforeCommit, "acknowledge_before_commit"),
+        (Self::NoSync, "no_sync"),
+        (Self::StaleLease, "stale_lease"),
+        (Self::TimerLost, "timer_lost"),
+        (Self::AttemptReused, "attempt_reused"),
+        (Self::OrphanLeft, "orphan_left"),
+        (Self::EndTwice, "end_twice"),
+    ];
+}
+
+/// Whether the fault is switched on.
+#[cfg(feature = "faults")]
+pub fn is_on(fault: Fault) -> bool {
+    use std::sync::LazyLock;
+    static ON: LazyLock<Option<Fault>> = LazyLock::new(|| {
+        let name = std::env::var("CATENA_FAULT").ok()?;
+        Fault::ALL.iter().find(|(_, known)| *known == name).map(|(fault, _)| *fault)
+    });
+    *ON == Some(fault)
+}
+
+/// Whether the fault is switched on: not in this build.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn is_on(_fault: Fault) -> bool {
+    false
+}

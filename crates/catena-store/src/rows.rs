@@ -1,0 +1,101 @@
+//! Projections: what lists and searches read, made from a state alone, so that they can be rebuilt.
+
+use catena_core::{
+    ExecutionId, Failure, State, Timestamp, Value, VisitNo,
+    state::{Phase, VisitPhase},
+    status::{ExecutionStatus, StepStatus},
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutionRow {
+    pub id: ExecutionId,
+    pub chain: String,
+    pub version: String,
+    pub status: ExecutionStatus,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub output: Option<Value>,
+    pub error: Option<Failure>,
+    /// When the next timer is due.
+    pub wake_at: Option<Timestamp>,
+    /// What keeps an unfinished execution from being forgotten: attempts that run or wait for a slot, or a
+    /// person that has to answer. Without that, and without `wake_at`, nothing would ever bring it on.
+    pub owned: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRow {
+    pub execution: ExecutionId,
+    pub visit: VisitNo,
+    pub address: String,
+    /// The step's id.
+    pub step: String,
+    pub status: StepStatus,
+    pub attempts: u32,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Type of the failure.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainRow {
+    pub id: u64,
+    pub name: String,
+    /// Digest of the latest version.
+    pub version: String,
+    pub last_execution: Option<ExecutionId>,
+}
+
+/// Which executions to list.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    pub chain: Option<String>,
+    pub unfinished_only: bool,
+    pub limit: Option<u32>,
+}
+
+pub fn project_execution(state: &State) -> ExecutionRow {
+    let (finished_at, output, error) = match state.phase() {
+        Phase::Ended { at, output, error, .. } => (Some(*at), Some(output.clone()), error.clone()),
+        Phase::Created | Phase::Running | Phase::Undoing => (None, None, None),
+    };
+    let agenda = state.agenda();
+    let owned = agenda.live().next().is_some()
+        || agenda.ready().next().is_some()
+        || agenda.halted().next().is_some()
+        || state.is_stuck();
+    ExecutionRow {
+        id: state.id(),
+        chain: state.chain().name.as_str().to_owned(),
+        version: state.version().to_owned(),
+        status: state.status(),
+        created_at: state.created_at(),
+        started_at: state.started_at(),
+        finished_at,
+        output: output.filter(|output| !output.is_null()),
+        error,
+        wake_at: agenda.next_timer().map(|(at, _)| at),
+        owned,
+    }
+}
+
+pub fn project_step(state: &State, no: VisitNo) -> StepRow {
+    let visit = state.visit(no);
+    let error = match &visit.phase {
+        VisitPhase::Ended(_) => visit.failure().map(|failure| failure.kind.to_string()),
+        _ => None,
+    };
+    StepRow {
+        execution: state.id(),
+        visit: no,
+        address: state.address(no).to_string(),
+        step: state.step_of(no).id.to_string(),
+        status: state.step_status(no),
+        attempts: visit.attempts,
+        started_at: visit.started_at,
+        finished_at: visit.ended_at,
+        error,
+    }
+}

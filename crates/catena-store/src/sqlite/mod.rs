@@ -1,0 +1,126 @@
+//! A store in one SQLite file: one writer thread, readers beside it.
+
+mod check;
+mod lock;
+mod read;
+mod schema;
+mod write;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use self::writer::Writer;
+pub use self::{
+    check::{Finding, check, rebuild},
+    lock::HostLock,
+};
+use crate::{Commit, Done, Error, Lease};
+
+/// How long a reader waits for a moment in which SQLite rearranges its files.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// Readers that are kept open between uses.
+const READERS_MAX: usize = 4;
+
+/// A store that can be read; with a writer, also written.
+pub struct SqliteStore {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    writer: Option<Writer>,
+}
+
+impl SqliteStore {
+    /// Opens an existing store for reading, beside whatever host there is.
+    pub fn open_for_reading(path: &Path) -> Result<Self, Error> {
+        let store = Self { path: path.to_owned(), readers: Mutex::default(), writer: None };
+        let reader = store.connect_reader()?;
+        schema::check_format(&reader, path)?;
+        store.give_back(reader);
+        Ok(store)
+    }
+
+    /// Opens a store for writing, making or migrating it; the lock says that no one else does.
+    pub fn open(path: &Path, _lock: &HostLock) -> Result<Self, Error> {
+        let mut connection = connect_writer(path)?;
+        schema::migrate(&mut connection, path)?;
+        let writer = Writer::start(connection)?;
+        Ok(Self { path: path.to_owned(), readers: Mutex::default(), writer: Some(writer) })
+    }
+
+    /// The lease under which this store writes.
+    pub fn lease(&self) -> Option<Lease> {
+        self.writer.as_ref().map(Writer::lease)
+    }
+
+    /// The boot in which the lease before this one was taken; `None` for the first.
+    pub fn previous_boot(&self) -> Option<String> {
+        self.writer.as_ref().and_then(|writer| writer.previous_boot().map(str::to_owned))
+    }
+
+    /// How many transactions were committed, and how many events in them, since the store was opened.
+    pub fn counts(&self) -> (u64, u64) {
+        self.writer.as_ref().map_or((0, 0), Writer::counts)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn submit_to_writer(&self, commit: Commit, done: Done) {
+        match &self.writer {
+            Some(writer) => writer.submit(commit, done),
+            None => done(Err(Error::unavailable("it is open for reading only"))),
+        }
+    }
+
+    fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let pooled = self.readers.lock().expect("no reader panics while it holds the pool").pop();
+        let reader = match pooled {
+            Some(reader) => reader,
+            None => self.connect_reader()?,
+        };
+        let result = read(&reader);
+        self.give_back(reader);
+        result
+    }
+
+    fn give_back(&self, reader: Connection) {
+        let mut pool = self.readers.lock().expect("no reader panics while it holds the pool");
+        if pool.len() < READERS_MAX {
+            pool.push(reader);
+        }
+    }
+
+    fn connect_reader(&self) -> Result<Connection, Error> {
+        if !self.path.exists() {
+            return Err(Error::NotFound(format!("store at {}", self.path.display())));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.path, flags)?;
+        reader.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+        // Not opened read-only: a reader of a store without host must be able to recover its log.
+        reader.pragma_update(None, "query_only", true)?;
+        reader.pragma_update(None, "mmap_size", 0)?;
+        Ok(reader)
+    }
+}
+
+fn connect_writer(path: &Path) -> Result<Connection, Error> {
+    if rusqlite::version_number() < 3_051_003 {
+        return Err(Error::unavailable(format!("SQLite {} can damage its log", rusqlite::version())));
+    }
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let synchronous = if crate::faults::is_on(crate::faults::Fault::NoSync) { "OFF" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}

@@ -1,0 +1,223 @@
+//! Reading what is committed.
+
+use std::sync::Arc;
+
+use catena_core::{
+    ExecutionId, Timestamp, Value, VisitNo,
+    status::{ExecutionStatus, StepStatus},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::SqliteStore;
+use crate::{
+    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, Head, InboxItem, StepFile,
+    StepRow, Store, Version, codec,
+};
+
+impl Store for SqliteStore {
+    fn submit(&self, commit: Commit, done: Done) {
+        self.submit_to_writer(commit, done);
+    }
+
+    fn journal(&self, execution: ExecutionId, after: u64) -> Result<Vec<Entry>, Error> {
+        let entries = self.with_reader(|reader| read_journal(reader, execution, after))?;
+        Ok(entries.1)
+    }
+
+    fn execution(&self, execution: ExecutionId) -> Result<Option<ExecutionRow>, Error> {
+        self.with_reader(|reader| read_execution(reader, execution))
+    }
+
+    fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<ExecutionRow>, Error> {
+        self.with_reader(|reader| {
+            let unfinished = if filter.unfinished_only { "AND finished_at IS NULL" } else { "" };
+            let sql = format!(
+                "SELECT {EXECUTION_COLUMNS} FROM executions WHERE (?1 IS NULL OR chain = ?1) {unfinished}
+                 ORDER BY id DESC LIMIT ?2"
+            );
+            let limit = filter.limit.map_or(-1, i64::from);
+            let mut statement = reader.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![filter.chain, limit], execution_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn steps(&self, execution: ExecutionId) -> Result<Vec<StepRow>, Error> {
+        self.with_reader(|reader| read_steps(reader, execution))
+    }
+
+    fn chains(&self) -> Result<Vec<ChainRow>, Error> {
+        self.with_reader(|reader| {
+            let mut statement = reader.prepare_cached(
+                "SELECT id, name, latest, (SELECT max(e.id) FROM executions e WHERE e.chain = name)
+                 FROM chains ORDER BY id",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let last_execution = row.get::<_, Option<u64>>(3)?.map(ExecutionId);
+                Ok(ChainRow { id: row.get(0)?, name: row.get(1)?, version: row.get(2)?, last_execution })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn version(&self, digest: &str) -> Result<Version, Error> {
+        self.with_reader(|reader| read_version(reader, digest))
+    }
+
+    fn has_version(&self, digest: &str) -> Result<bool, Error> {
+        self.with_reader(|reader| {
+            // A version that is not its chain's latest must be written again, to become that.
+            Ok(reader.prepare_cached("SELECT 1 FROM chains WHERE latest = ?")?.exists([digest])?)
+        })
+    }
+
+    fn blob(&self, digest: &str) -> Result<Vec<u8>, Error> {
+        self.with_reader(|reader| {
+            reader
+                .prepare_cached("SELECT bytes FROM blobs WHERE digest = ?")?
+                .query_row([digest], |row| row.get(0))
+                .optional()?
+                .ok_or_else(|| Error::NotFound(format!("stored file {digest}")))
+        })
+    }
+
+    fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error> {
+        self.with_reader(|reader| {
+            Ok(reader
+                .prepare_cached("SELECT seq, state FROM snapshots WHERE execution = ?")?
+                .query_row([execution.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?)
+        })
+    }
+
+    fn inbox(&self) -> Result<Vec<InboxItem>, Error> {
+        self.with_reader(|reader| {
+            let mut statement =
+                reader.prepare_cached("SELECT id, execution, at, actor, command FROM inbox ORDER BY id")?;
+            let rows = statement.query_map([], |row| {
+                let command: String = row.get(4)?;
+                Ok(InboxItem {
+                    id: row.get(0)?,
+                    execution: ExecutionId(row.get(1)?),
+                    at: Timestamp(row.get(2)?),
+                    actor: Actor::new(&row.get::<_, String>(3)?),
+                    command: from_json(4, &command)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn next_number(&self) -> Result<u64, Error> {
+        self.with_reader(|reader| Ok(reader.query_row("SELECT next FROM counter", [], |row| row.get(0))?))
+    }
+}
+
+/// The events behind `after`, and the head of the journal. Checksums are chained from the row that holds
+/// `after`, or from the start.
+pub(super) fn read_journal(
+    reader: &Connection,
+    execution: ExecutionId,
+    after: u64,
+) -> Result<(Head, Vec<Entry>), Error> {
+    let mut statement = reader
+        .prepare_cached("SELECT seq, at, actor, events FROM journal WHERE execution = ? ORDER BY seq")?;
+    let rows = statement.query_map([execution.0], |row| {
+        Ok(codec::Row {
+            seq: row.get(0)?,
+            at: Timestamp(row.get(1)?),
+            actor: Actor::new(&row.get::<_, String>(2)?),
+            lines: row.get(3)?,
+        })
+    })?;
+    let mut head = Head::default();
+    let mut entries = Vec::new();
+    for row in rows {
+        let decoded = codec::decode(execution, &mut head, &row?)?;
+        entries.extend(decoded.into_iter().filter(|entry| entry.seq > after));
+    }
+    Ok((head, entries))
+}
+
+const EXECUTION_COLUMNS: &str =
+    "id, chain, version, status, created_at, started_at, finished_at, output, error, wake_at, owned";
+
+pub(super) fn read_execution(
+    reader: &Connection,
+    execution: ExecutionId,
+) -> Result<Option<ExecutionRow>, Error> {
+    let sql = format!("SELECT {EXECUTION_COLUMNS} FROM executions WHERE id = ?");
+    Ok(reader.prepare_cached(&sql)?.query_row([execution.0], execution_row).optional()?)
+}
+
+fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
+    let status: String = row.get(3)?;
+    let output: Option<String> = row.get(7)?;
+    let error: Option<String> = row.get(8)?;
+    Ok(ExecutionRow {
+        id: ExecutionId(row.get(0)?),
+        chain: row.get(1)?,
+        version: row.get(2)?,
+        status: ExecutionStatus::parse(&status).ok_or_else(|| unreadable(3, &status))?,
+        created_at: Timestamp(row.get(4)?),
+        started_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+        finished_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        output: output
+            .map(|json| from_json(7, &json))
+            .transpose()?
+            .map(|json: serde_json::Value| Value::from(json)),
+        error: error.map(|json| from_json(8, &json)).transpose()?,
+        wake_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
+        owned: row.get(10)?,
+    })
+}
+
+pub(super) fn read_steps(reader: &Connection, execution: ExecutionId) -> Result<Vec<StepRow>, Error> {
+    let mut statement = reader.prepare_cached(
+        "SELECT visit, address, step, status, attempts, started_at, finished_at, error
+         FROM steps WHERE execution = ? ORDER BY visit",
+    )?;
+    let rows = statement.query_map([execution.0], |row| {
+        let status: String = row.get(3)?;
+        Ok(StepRow {
+            execution,
+            visit: VisitNo(row.get(0)?),
+            address: row.get(1)?,
+            step: row.get(2)?,
+            status: StepStatus::parse(&status).ok_or_else(|| unreadable(3, &status))?,
+            attempts: row.get(4)?,
+            started_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+            finished_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+            error: row.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn read_version(reader: &Connection, digest: &str) -> Result<Version, Error> {
+    let (source, compiled): (String, String) = reader
+        .prepare_cached("SELECT source, compiled FROM versions WHERE digest = ?")?
+        .query_row([digest], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| Error::NotFound(format!("version {digest}")))?;
+    let chain = serde_json::from_str(&compiled)
+        .map_err(|error| Error::Corrupt(format!("version {digest} cannot be read: {error}")))?;
+    let mut statement = reader.prepare_cached(
+        "SELECT b.digest, b.bytes FROM version_files f JOIN blobs b ON b.digest = f.blob WHERE f.version = ?",
+    )?;
+    let files = statement
+        .query_map([digest], |row| Ok(StepFile { digest: row.get(0)?, bytes: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
+    Ok(Version { digest: digest.to_owned(), chain: Arc::new(chain), source, files })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(column: usize, json: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(json).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+fn unreadable(column: usize, text: &str) -> rusqlite::Error {
+    let message = format!("`{text}` is no status");
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, message.into())
+}

@@ -1,0 +1,173 @@
+//! The one thread that writes. It takes what has gathered, commits it in one transaction, and only then says
+//! so. After an error nothing of the batch is there, and everybody in it is told.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+};
+
+use catena_core::ExecutionId;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::write::Batch;
+use crate::{
+    Commit, Done, Error, Head, Lease,
+    faults::{self, Fault},
+};
+
+/// Commits that go into one transaction at most: bounds how long the first of them waits for the last.
+const BATCH_MAX: usize = 1_024;
+/// Journal heads that are remembered between batches.
+const HEADS_MAX: usize = 100_000;
+
+pub(super) struct Writer {
+    queue: Option<Sender<(Commit, Done)>>,
+    thread: Option<JoinHandle<()>>,
+    lease: Lease,
+    previous_boot: Option<String>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    commits: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+        let previous_boot = connection
+            .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
+            .optional()?;
+        let lease = take_lease(&connection)?;
+        let (queue, receiver) = channel();
+        let counts = Arc::new(Counts::default());
+        let worker = Worker { connection, lease, heads: HashMap::new(), counts: Arc::clone(&counts) };
+        let thread = std::thread::Builder::new()
+            .name("catena-writer".into())
+            .spawn(move || worker.run(&receiver))
+            .map_err(Error::from)?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), lease, previous_boot, counts })
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        self.lease
+    }
+
+    pub(super) fn previous_boot(&self) -> Option<&str> {
+        self.previous_boot.as_deref()
+    }
+
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.counts.commits.load(Ordering::Relaxed), self.counts.events.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn submit(&self, commit: Commit, done: Done) {
+        let queue = self.queue.as_ref().expect("the queue is open until the writer is dropped");
+        if let Err(refused) = queue.send((commit, done)) {
+            let (_, done) = refused.0;
+            done(Err(Error::unavailable("its writer has stopped")));
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Commits what is queued, then ends.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer has been reported by its thread; there is nothing to add to it here.
+            drop(thread.join());
+        }
+    }
+}
+
+/// This boot of this machine: processes of another one are gone.
+pub(super) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+}
+
+fn take_lease(connection: &Connection) -> Result<Lease, Error> {
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    connection.execute(
+        "INSERT INTO leases (pid, boot, at) VALUES (?, ?, ?)",
+        params![std::process::id(), boot_id(), i64::try_from(at.as_micros()).unwrap_or(i64::MAX)],
+    )?;
+    Ok(Lease(connection.last_insert_rowid().unsigned_abs()))
+}
+
+struct Worker {
+    connection: Connection,
+    lease: Lease,
+    heads: HashMap<ExecutionId, Head>,
+    counts: Arc<Counts>,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<(Commit, Done)>) {
+        let mut commits = Vec::with_capacity(BATCH_MAX);
+        let mut waiting = Vec::with_capacity(BATCH_MAX);
+        while let Ok((commit, done)) = queue.recv() {
+            commits.push(commit);
+            waiting.push(done);
+            while commits.len() < BATCH_MAX
+                && let Ok((commit, done)) = queue.try_recv()
+            {
+                commits.push(commit);
+                waiting.push(done);
+            }
+            let answers = self.commit(&commits);
+            commits.clear();
+            for (done, answer) in waiting.drain(..).zip(answers) {
+                done(answer);
+            }
+        }
+    }
+
+    /// Commits a batch and gives each member its answer: refused on its own, or as the whole batch went.
+    fn commit(&mut self, commits: &[Commit]) -> Vec<Result<(), Error>> {
+        let mut answers = Vec::with_capacity(commits.len());
+        match self.write(commits, &mut answers) {
+            Ok(()) => answers,
+            Err(error) => {
+                // What the heads say was never written.
+                self.heads.clear();
+                commits.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    fn write(&mut self, commits: &[Commit], answers: &mut Vec<Result<(), Error>>) -> Result<(), Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        check_lease(&transaction, self.lease)?;
+        let mut batch = Batch::new(&transaction, &mut self.heads);
+        let mut events = 0;
+        for commit in commits {
+            let answer = if commit.lease == self.lease { batch.add(commit)? } else { Err(Error::LeaseLost) };
+            if answer.is_ok() {
+                events += commit.append.as_ref().map_or(0, |append| append.events.len() as u64);
+            }
+            answers.push(answer);
+        }
+        batch.finish()?;
+        transaction.commit()?;
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.counts.events.fetch_add(events, Ordering::Relaxed);
+        if self.heads.len() > HEADS_MAX {
+            self.heads.clear();
+        }
+        Ok(())
+    }
+}
+
+fn check_lease(connection: &Connection, mine: Lease) -> Result<(), Error> {
+    let latest: u64 =
+        connection.prepare_cached("SELECT max(lease) FROM leases")?.query_row([], |row| row.get(0))?;
+    if latest == mine.0 || faults::is_on(Fault::StaleLease) { Ok(()) } else { Err(Error::LeaseLost) }
+}

@@ -1,0 +1,239 @@
+//! What every store must do, run against SQLite; and what only a file can get wrong.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc::channel},
+};
+
+use catena_core::{
+    Command, Event, ExecutionId, Outside, State, Timestamp, Value,
+    command::Start,
+    event::{Answer, Trigger},
+    ids::{AttemptNo, VisitNo},
+    status::ExecutionStatus,
+};
+use catena_store::{
+    Actor, Append, Commit, Error, ExecutionFilter, InboxCommand, Lease, Record, Store, Version,
+    sqlite::{Finding, HostLock, SqliteStore, check, rebuild},
+};
+use catena_testkit::draft::{chain, task};
+
+struct Fixture {
+    dir: tempfile::TempDir,
+}
+
+const OUTSIDE: Outside = Outside { now: Timestamp(1_000_000), slots: 1, jitter: 0.0 };
+
+impl Fixture {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("catena.db")
+    }
+
+    fn open(&self) -> (HostLock, SqliteStore) {
+        let lock = HostLock::take(&self.path()).unwrap();
+        let store = SqliteStore::open(&self.path(), &lock).unwrap();
+        (lock, store)
+    }
+}
+
+fn version() -> Arc<Version> {
+    Arc::new(Version::new(chain(vec![task("a"), task("b")]), "steps: …".into(), Vec::new()))
+}
+
+fn start(version: &Version) -> (State, Vec<Event>) {
+    let params = Value::from(serde_json::json!({}));
+    let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
+    State::start(ExecutionId(2), Arc::clone(&version.chain), start, OUTSIDE)
+}
+
+fn commit(store: &SqliteStore, records: Vec<Record>, append: Option<Append>) -> Result<(), Error> {
+    submit(store, Commit { lease: store.lease().unwrap(), records, append })
+}
+
+fn submit(store: &SqliteStore, commit: Commit) -> Result<(), Error> {
+    let (sender, receiver) = channel();
+    store.submit(commit, Box::new(move |result| sender.send(result).unwrap()));
+    receiver.recv().unwrap()
+}
+
+fn append(state: &State, events: Vec<Event>) -> Option<Append> {
+    Some(Append::new(state, OUTSIDE.now, Actor::engine(), events))
+}
+
+/// A store with a version and an execution whose first attempt runs.
+fn filled(store: &SqliteStore) -> (Arc<Version>, State) {
+    let version = version();
+    let (state, events) = start(&version);
+    let records = vec![
+        Record::Version { version: Arc::clone(&version), number: 1, at: OUTSIDE.now, actor: Actor::engine() },
+        Record::NextNumber(3),
+    ];
+    commit(store, records, append(&state, events)).unwrap();
+    (version, state)
+}
+
+fn end_first(state: &mut State) -> Vec<Event> {
+    let answer = Answer::Succeeded { value: Some(Value::text("done")) };
+    let command = Command::EndAttempt { visit: VisitNo(0), attempt: AttemptNo(1), answer };
+    state.decide(command, OUTSIDE).unwrap()
+}
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    let (version, mut state) = filled(&store);
+    let events = end_first(&mut state);
+    commit(&store, Vec::new(), append(&state, events)).unwrap();
+    drop((store, lock));
+
+    let (_lock, store) = fixture.open();
+    assert_eq!(store.lease(), Some(Lease(2)));
+    assert_eq!(store.next_number().unwrap(), 3);
+    assert_eq!(store.version(&version.digest).unwrap(), *version);
+    let mut folded = State::new(ExecutionId(2), Arc::clone(&version.chain));
+    for entry in store.journal(ExecutionId(2), 0).unwrap() {
+        folded.apply(entry.at, &entry.event).unwrap();
+    }
+    assert_eq!(folded, state);
+    let rows = store.executions(&ExecutionFilter { unfinished_only: true, ..Default::default() }).unwrap();
+    assert_eq!(rows.iter().map(|row| row.status).collect::<Vec<_>>(), [ExecutionStatus::Running]);
+    assert_eq!(store.steps(ExecutionId(2)).unwrap().len(), 2);
+    assert_eq!(store.chains().unwrap()[0].last_execution, Some(ExecutionId(2)));
+    assert_eq!(check(&store).unwrap(), []);
+}
+
+#[test]
+fn an_append_that_expects_another_event_is_refused_and_the_rest_is_written() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let (_, mut state) = filled(&store);
+    let before = state.clone();
+    let events = end_first(&mut state);
+    commit(&store, Vec::new(), append(&state, events)).unwrap();
+    let mut stale = before;
+    let events = end_first(&mut stale);
+    let refused = commit(&store, Vec::new(), append(&stale, events));
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert_eq!(check(&store).unwrap(), []);
+}
+
+#[test]
+fn an_older_lease_writes_nothing() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let (_, mut state) = filled(&store);
+    let events = end_first(&mut state);
+    let append = append(&state, events);
+    let refused = submit(&store, Commit { lease: Lease(0), records: Vec::new(), append });
+    assert!(matches!(refused, Err(Error::LeaseLost)), "{refused:?}");
+    assert_eq!(store.execution(ExecutionId(2)).unwrap().unwrap().status, ExecutionStatus::Running);
+}
+
+#[test]
+fn a_key_starts_one_execution() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let key = |execution| Record::StartKey { key: "k".into(), fingerprint: "f".into(), execution };
+    commit(&store, vec![key(ExecutionId(2))], None).unwrap();
+    let taken = commit(&store, vec![key(ExecutionId(3))], None);
+    assert!(
+        matches!(taken, Err(Error::KeyTaken { execution: ExecutionId(2), same_input: true })),
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn the_inbox_keeps_commands_in_order_until_they_are_taken() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let added = |execution| Record::InboxAdded {
+        execution: ExecutionId(execution),
+        at: OUTSIDE.now,
+        actor: Actor::new("someone"),
+        command: InboxCommand::Cancel { rollback: false },
+    };
+    commit(&store, vec![added(7), added(5)], None).unwrap();
+    let items = store.inbox().unwrap();
+    assert_eq!(items.iter().map(|item| item.execution.0).collect::<Vec<_>>(), [7, 5]);
+    commit(&store, vec![Record::InboxTaken { id: items[0].id }], None).unwrap();
+    assert_eq!(store.inbox().unwrap(), items[1..]);
+}
+
+#[test]
+fn a_changed_event_is_noticed() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    filled(&store);
+    drop((store, lock));
+    sql(&fixture.path(), "UPDATE journal SET events = replace(events, 'visit_entered', 'visit_Entered')");
+    let store = SqliteStore::open_for_reading(&fixture.path()).unwrap();
+    let error = store.journal(ExecutionId(2), 0).unwrap_err();
+    assert!(error.to_string().contains("does not have the checksum"), "{error}");
+    assert!(matches!(check(&store).unwrap()[..], [Finding::Journal { .. }]));
+}
+
+#[test]
+fn projections_are_rebuilt_from_the_journal() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    filled(&store);
+    drop((store, lock));
+    sql(&fixture.path(), "DELETE FROM steps; UPDATE executions SET status = 'failed', seq = 0");
+    let reading = SqliteStore::open_for_reading(&fixture.path()).unwrap();
+    assert_eq!(check(&reading).unwrap(), [Finding::Projection { execution: ExecutionId(2) }]);
+    let lock = HostLock::take(&fixture.path()).unwrap();
+    assert_eq!(rebuild(&fixture.path(), &lock).unwrap(), 1);
+    assert_eq!(check(&reading).unwrap(), []);
+    // The journal goes on where it stood.
+    let store = SqliteStore::open(&fixture.path(), &lock).unwrap();
+    let (_, mut state) = start_state();
+    let events = end_first(&mut state);
+    commit(&store, Vec::new(), append(&state, events)).unwrap();
+    assert_eq!(check(&store).unwrap(), []);
+}
+
+fn start_state() -> (Arc<Version>, State) {
+    let version = version();
+    let (state, _) = start(&version);
+    (version, state)
+}
+
+#[test]
+fn an_execution_without_owner_or_wake_up_is_found() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    filled(&store);
+    drop((store, lock));
+    sql(&fixture.path(), "UPDATE executions SET owned = 0");
+    let store = SqliteStore::open_for_reading(&fixture.path()).unwrap();
+    let findings = check(&store).unwrap();
+    assert!(findings.contains(&Finding::Forgotten { execution: ExecutionId(2) }), "{findings:?}");
+}
+
+#[test]
+fn a_second_host_a_newer_store_and_a_foreign_file_are_refused() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    let second = HostLock::take(&fixture.path());
+    assert!(matches!(second, Err(Error::Locked { pid }) if pid == std::process::id()));
+    drop((store, lock));
+    sql(&fixture.path(), "PRAGMA user_version = 99");
+    let newer = SqliteStore::open_for_reading(&fixture.path()).map(|_| ());
+    assert!(matches!(newer, Err(Error::Newer { found: 99, .. })), "{newer:?}");
+    let lock = HostLock::take(&fixture.path()).unwrap();
+    assert!(matches!(SqliteStore::open(&fixture.path(), &lock).map(|_| ()), Err(Error::Newer { .. })));
+
+    let foreign = fixture.dir.path().join("foreign.db");
+    sql(&foreign, "CREATE TABLE t (a)");
+    let refused = SqliteStore::open_for_reading(&foreign).map(|_| ());
+    assert!(matches!(refused, Err(Error::NotAStore(_))), "{refused:?}");
+}
+
+fn sql(path: &Path, script: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(script).unwrap();
+}
