@@ -224,7 +224,11 @@ impl Context<'_> {
         let message = format!("`{name}` is used before it can exist");
         let problem =
             Problem::new(Code::TooEarly, span, message).related(place, "this step gives it its value");
-        self.add(problem.label("no value yet").help("move this step behind the one that gives the value"));
+        self.add(
+            problem
+                .label("no value yet")
+                .help("a step sees what the steps before it have left; move it behind that one"),
+        );
         false
     }
 
