@@ -1,0 +1,52 @@
+//! The wire form of `check -o json`. Its shape is a contract; the domain types may change without it.
+
+use serde::Serialize;
+
+use crate::problem::Problem;
+use crate::source::Source;
+
+/// The document: an empty list for a clean file.
+#[derive(Debug, Serialize)]
+pub struct CheckDocument {
+    pub schema: &'static str,
+    pub problems: Vec<ProblemDto>,
+}
+
+/// Positions from 1, columns in characters; the end is the place after the last character.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProblemDto {
+    pub code: &'static str,
+    pub severity: &'static str,
+    pub message: String,
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    pub end_line: usize,
+    pub end_column: usize,
+    pub help: Option<String>,
+}
+
+impl CheckDocument {
+    pub const SCHEMA: &'static str = "catena/v1";
+
+    pub fn new(problems: Vec<ProblemDto>) -> CheckDocument {
+        CheckDocument { schema: CheckDocument::SCHEMA, problems }
+    }
+}
+
+impl ProblemDto {
+    pub fn new(problem: &Problem, source: &Source) -> ProblemDto {
+        let (start, end) = (source.position(problem.span.start), source.position(problem.span.end));
+        ProblemDto {
+            code: problem.code.as_str(),
+            severity: problem.severity.as_str(),
+            message: problem.message.clone(),
+            file: source.name().to_owned(),
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            help: problem.help.clone(),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Tree to chain. First the outline is drawn: which steps there are, of which kind, with which ids, in which blocks.
+//! Then each part is lowered with the whole outline known, so that a jump or a name can refer to what comes later.
+
+mod chain;
+mod context;
+mod flow;
+mod object;
+mod outline;
+mod policy;
+mod process;
+mod scope;
+mod step;
+mod step_file;
+mod template;
+mod values;
+
+pub(crate) use chain::lower;
+pub(crate) use context::Lowered;

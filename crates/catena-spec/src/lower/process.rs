@@ -1,0 +1,215 @@
+//! The kinds that start a process, and what they share: environment, folder, input, output, interpreter.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use catena_core::chain::{Interpreter, Parse, Process, Work};
+use catena_core::template::Template;
+
+use super::context::Context;
+use super::outline::StepOutline;
+use crate::code::Code;
+use crate::keys::Since;
+use crate::node::{Node, Value};
+use crate::problem::Problem;
+use crate::suggest::did_you_mean;
+
+/// Variables that decide which code runs: data of the chain in them would become code.
+const PROTECTED: &[&str] = &["PATH", "BASH_ENV", "NODE_OPTIONS"];
+const PROTECTED_PREFIXES: &[&str] = &["LD_", "PYTHON", "GIT_"];
+
+/// Programs whose argument after `-c` or `-e` is script text.
+const INTERPRETERS: &[&str] = &[
+    "sh", "bash", "dash", "zsh", "ksh", "fish", "python", "python3", "node", "perl", "ruby", "php", "deno",
+    "bun",
+];
+
+impl Context<'_> {
+    pub(crate) fn shell<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
+        let script = self.full_text(node, "`shell`");
+        if let Some(script) = &script {
+            self.check_script(script, node);
+        }
+        let interpreter = self.interpreter(step);
+        let process = self.process(step);
+        Some(Work::Shell { script: script?, interpreter: interpreter.ok()?, process: process? })
+    }
+
+    pub(crate) fn command<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
+        let argv = self.argv(node);
+        let process = self.process(step);
+        Some(Work::Command { argv: argv?, process: process? })
+    }
+
+    fn argv(&mut self, node: &Node) -> Option<Vec<Template>> {
+        if let Value::String(line) = &node.value {
+            let words = line.split_whitespace().collect::<Vec<_>>().join(", ");
+            let help = format!("write `command: [{words}]`, or `shell: …` for a line that a shell reads");
+            let message = "`command` must be a list: the program and its arguments, one by one";
+            self.add(Problem::new(Code::WrongType, node.span, message).help(help));
+            return None;
+        }
+        let items = self.list(node, "`command`")?;
+        if items.is_empty() {
+            self.say(Code::EmptyValue, node.span, "`command` must at least name a program");
+            return None;
+        }
+        let script = script_argument(items);
+        let argument = |(at, item): (usize, &Node)| {
+            if Some(at) == script {
+                self.script_argument(item)
+            } else {
+                self.text_template(item, "an argument")
+            }
+        };
+        let argv: Vec<_> = items.iter().enumerate().map(argument).collect();
+        argv.into_iter().collect()
+    }
+
+    fn script_argument(&mut self, node: &Node) -> Option<Template> {
+        let text = self.text(node, "an argument")?;
+        self.check_script(&text, node);
+        Some(Template::constant(text))
+    }
+
+    pub(crate) fn process(&mut self, step: &StepOutline<'_>) -> Option<Process> {
+        let env = step.get("env").map(|entry| self.env(&entry.value));
+        let workdir = step.get("workdir").map(|entry| self.workdir(&entry.value));
+        let stdin = step.get("stdin").map(|entry| self.template(&entry.value));
+        let parse = step.get("parse").map(|entry| self.parse(&entry.value));
+        Some(Process {
+            env: env.unwrap_or_else(|| Some(BTreeMap::new()))?,
+            workdir: lift(workdir)?,
+            stdin: lift(stdin)?,
+            parse: lift(parse)?,
+        })
+    }
+
+    pub(crate) fn env(&mut self, node: &Node) -> Option<BTreeMap<String, Template>> {
+        if matches!(node.value, Value::Seq(_)) {
+            let help = "write names and values: `env: {CITY: Rome}`";
+            self.add(
+                Problem::new(Code::WrongType, node.span, "`env` must be an object, not a list").help(help),
+            );
+            return None;
+        }
+        let entries = self.object(node, "`env`")?;
+        let mut env = BTreeMap::new();
+        let mut sound = true;
+        for entry in entries {
+            let name = &entry.key.text;
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let message = format!("`{name}` cannot be the name of an environment variable");
+                self.say(Code::NotAnIdentifier, entry.key.span, message);
+                sound = false;
+            }
+            let Some(value) = self.text_template(&entry.value, &format!("`{name}`")) else {
+                sound = false;
+                continue;
+            };
+            if is_protected(name) && !value.is_constant() {
+                self.protected(name, &entry.value);
+                sound = false;
+            }
+            env.insert(name.clone(), value);
+        }
+        sound.then_some(env)
+    }
+
+    fn protected(&mut self, name: &str, node: &Node) {
+        let message = format!("`{name}` decides which code runs, so it takes no data of the chain");
+        let help = "write its value out, or give the data to the step in a variable of another name";
+        self.add(Problem::new(Code::ProtectedVariable, node.span, message).label("data in here").help(help));
+    }
+
+    /// A folder as an absolute path, as far as the definition lies somewhere.
+    pub(crate) fn workdir(&mut self, node: &Node) -> Option<String> {
+        let text = self.full_text(node, "`workdir`")?;
+        let path = self.workdir.as_deref().unwrap_or(Path::new("")).join(text);
+        Some(path.to_string_lossy().into_owned())
+    }
+
+    fn parse(&mut self, node: &Node) -> Option<Parse> {
+        const WORDS: &[(&str, Since)] =
+            &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Later)];
+        let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+        match self.word(node, "`parse`", &words)? {
+            "json" => Some(Parse::Json),
+            "lines" => Some(Parse::Lines),
+            later => {
+                let message =
+                    format!("`{later}` is part of the language but this version does not run it yet");
+                self.say(Code::KeyLater, node.span, message);
+                None
+            }
+        }
+    }
+
+    /// The interpreter that a step names, as a program or as a list with its arguments.
+    pub(crate) fn interpreter(&mut self, step: &StepOutline<'_>) -> Result<Option<Interpreter>, ()> {
+        let Some(entry) = step.get("interpreter") else { return Ok(None) };
+        let node = &entry.value;
+        let words = match &node.value {
+            Value::Seq(items) => items.iter().map(|item| self.full_text(item, "`interpreter`")).collect(),
+            _ => self.full_text(node, "`interpreter`").map(|text| split_words(&text)),
+        };
+        match words {
+            Some(words) if words.is_empty() => {
+                self.say(Code::EmptyValue, node.span, "`interpreter` must at least name a program");
+                Err(())
+            }
+            Some(words) => Ok(Some(Interpreter(words))),
+            None => Err(()),
+        }
+    }
+
+    /// What a step has beside its kind must fit it.
+    pub(crate) fn not_for_kind(&mut self, key: &crate::node::Key, kind: &str, allowed: &[&str]) {
+        let message = format!("a `{kind}` step has no `{}`", key.text);
+        let help = did_you_mean(&key.text, allowed.iter().copied());
+        self.add(
+            Problem::new(Code::KeyNotForKind, key.span, message).label("not for this kind").maybe_help(help),
+        );
+    }
+}
+
+/// An absent key is fine, a broken one is not.
+pub(crate) fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(value) => value.map(Some),
+    }
+}
+
+pub(crate) fn split_words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn is_protected(name: &str) -> bool {
+    PROTECTED.contains(&name) || PROTECTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The place of the argument that a known interpreter runs as a script.
+fn script_argument(argv: &[Node]) -> Option<usize> {
+    let text = |node: &Node| match &node.value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    let program = text(argv.first()?)?;
+    let program = program
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let known = INTERPRETERS.iter().any(|name| name.trim_end_matches('3') == program);
+    let flag = argv.iter().position(|node| text(node).is_some_and(|text| is_script_flag(&text)))?;
+    (known && flag + 1 < argv.len()).then_some(flag + 1)
+}
+
+/// `-c`, `-e`, and shells' bundles such as `-ec`.
+fn is_script_flag(text: &str) -> bool {
+    let Some(letters) = text.strip_prefix('-') else { return false };
+    matches!(letters.chars().last(), Some('c' | 'e'))
+        && letters.chars().all(|c| c.is_ascii_alphabetic())
+        && letters.len() <= 4
+}
