@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use catena_core::{Failure, Value, chain::Work, event::Answer};
+use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer};
 
 use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start};
 
@@ -119,7 +119,11 @@ fn answer(function: &Function, call: &Call) -> Answer {
         Ok(Ok(value)) => Answer::Succeeded { value: Some(value) },
         Ok(Err(_)) if call.is_cancelled() => Answer::Cancelled {},
         Ok(Err(failure)) => Answer::Failed { failure },
-        Err(panic) => Answer::Lost { message: format!("it panicked: {}", panic_text(&*panic)) },
+        // As an error does, and unlike a lost attempt: the same call would most likely break again.
+        Err(panic) => {
+            let kind = FailureType::Raised("panic".into());
+            Answer::Failed { failure: Failure::lasting(kind, panic_text(&*panic)) }
+        }
     }
 }
 

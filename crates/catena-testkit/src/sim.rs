@@ -13,7 +13,7 @@ use catena_core::{
 
 /// How an attempt ends and how long it takes, given its address and the how manieth try of its visit it is
 /// (lost attempts are no tries).
-pub type Script = dyn Fn(&str, u32) -> (Answer, u64);
+pub type Script<'a> = dyn Fn(&str, u32) -> (Answer, u64) + 'a;
 
 /// What becomes of the attempts that run when the engine goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Recovery {
 pub struct Sim<'a> {
     pub state: State,
     pub journal: Vec<(Timestamp, Event)>,
-    script: &'a Script,
+    script: &'a Script<'a>,
     slots: u32,
     now: Timestamp,
     /// When each live attempt will end.
@@ -44,7 +44,7 @@ pub fn fail(message: &str) -> Answer {
 
 impl<'a> Sim<'a> {
     /// Starts an execution of `chain` with room for `slots` attempts at a time.
-    pub fn start(chain: &Arc<Chain>, script: &'a Script, slots: u32) -> Self {
+    pub fn start(chain: &Arc<Chain>, script: &'a Script<'a>, slots: u32) -> Self {
         let start = Start {
             version: "v1".into(),
             params: Value::from(serde_json::json!({})),

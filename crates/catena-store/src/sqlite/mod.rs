@@ -12,7 +12,10 @@ use std::{
     sync::Mutex,
 };
 
-use catena_core::faults::{self, Fault};
+use catena_core::{
+    ExecutionId,
+    faults::{self, Fault},
+};
 use rusqlite::{Connection, OpenFlags};
 
 use self::writer::Writer;
@@ -20,7 +23,7 @@ pub use self::{
     check::{Finding, check, rebuild},
     lock::HostLock,
 };
-use crate::{Commit, Done, Error, Lease};
+use crate::{Commit, Done, Error, ExecutionRow, Lease, Store};
 
 /// How long a reader waits for a moment in which SQLite rearranges its files.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -66,6 +69,11 @@ impl SqliteStore {
     /// How many transactions were committed, and how many events in them, since the store was opened.
     pub fn counts(&self) -> (u64, u64) {
         self.writer.as_ref().map_or((0, 0), Writer::counts)
+    }
+
+    /// The row of an execution that must be there.
+    pub fn execution_row(&self, execution: ExecutionId) -> Result<ExecutionRow, Error> {
+        self.execution(execution)?.ok_or_else(|| Error::NotFound(format!("execution {execution}")))
     }
 
     pub fn path(&self) -> &Path {
