@@ -2,6 +2,8 @@
 
 mod check;
 mod lock;
+#[cfg(feature = "faults")]
+mod power;
 mod read;
 mod schema;
 mod write;
@@ -109,6 +111,8 @@ impl SqliteStore {
         if !self.path.exists() {
             return Err(Error::NotFound(format!("store at {}", self.path.display())));
         }
+        #[cfg(feature = "faults")]
+        power::install_if_asked();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags)?;
         reader.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
@@ -123,6 +127,8 @@ fn connect_writer(path: &Path) -> Result<Connection, Error> {
     if rusqlite::version_number() < 3_051_003 {
         return Err(Error::unavailable(format!("SQLite {} can damage its log", rusqlite::version())));
     }
+    #[cfg(feature = "faults")]
+    power::install_if_asked();
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(64);
