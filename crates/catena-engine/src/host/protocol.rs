@@ -32,19 +32,34 @@ impl Hello {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     Start(Box<StartDto>),
-    Cancel { execution: ExecutionId, rollback: bool, actor: Actor },
+    Cancel {
+        execution: ExecutionId,
+        rollback: bool,
+        actor: Actor,
+    },
     /// Announce the commits of an execution until its end.
-    Follow { execution: ExecutionId },
+    Follow {
+        execution: ExecutionId,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Response {
-    Started { execution: ExecutionId, is_new: bool },
+    Started {
+        execution: ExecutionId,
+        is_new: bool,
+    },
     Done,
     /// Events up to `seq` are in the store.
-    Committed { seq: u64, ended: bool },
-    Refused { kind: Kind, message: String },
+    Committed {
+        seq: u64,
+        ended: bool,
+    },
+    Refused {
+        kind: Kind,
+        message: String,
+    },
 }
 
 impl Response {

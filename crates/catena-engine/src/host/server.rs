@@ -103,10 +103,7 @@ fn converse(stream: UnixStream, engine: &Weak<Engine>) -> std::io::Result<()> {
     }
 }
 
-fn start_execution(
-    engine: &Engine,
-    request: Result<crate::StartRequest, base64::DecodeError>,
-) -> Response {
+fn start_execution(engine: &Engine, request: Result<crate::StartRequest, base64::DecodeError>) -> Response {
     let request = match request {
         Ok(request) => request,
         Err(error) => {
