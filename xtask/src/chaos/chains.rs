@@ -1,0 +1,254 @@
+//! The chains of the test: each a few steps that report to the oracle, half of them long enough to outlive the
+//! engine's restart. What each must end as is known beforehand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value as Json, json};
+
+use super::random::Random;
+
+/// The key of the chain that keeps an engine busy from the first kill to the last.
+pub(super) const KEEPER: &str = "keeper";
+
+/// What the steps of all chains need to know.
+#[derive(Clone, Debug)]
+pub(super) struct Reporting {
+    /// This program.
+    pub(super) program: PathBuf,
+    pub(super) socket: PathBuf,
+    pub(super) effects: PathBuf,
+}
+
+/// A chain to be started.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) kind: Kind,
+    definition: Json,
+    /// The file of its step of kind `file`.
+    script: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sequence,
+    Retry,
+    Continue,
+    Fail,
+    Group,
+    Each,
+    Parallel,
+    Rollback,
+    Timeout,
+    Leftover,
+    File,
+    Patient,
+}
+
+const KINDS: [Kind; 12] = [
+    Kind::Sequence,
+    Kind::Retry,
+    Kind::Continue,
+    Kind::Fail,
+    Kind::Group,
+    Kind::Each,
+    Kind::Parallel,
+    Kind::Rollback,
+    Kind::Timeout,
+    Kind::Leftover,
+    Kind::File,
+    Kind::Patient,
+];
+
+impl Kind {
+    /// How an execution of it ends that nobody cancels.
+    pub(super) fn end(self) -> &'static str {
+        match self {
+            Self::Continue | Self::Timeout => "completed_with_errors",
+            Self::Fail => "failed",
+            Self::Rollback => "rolled_back",
+            Self::Sequence
+            | Self::Retry
+            | Self::Group
+            | Self::Each
+            | Self::Parallel
+            | Self::Leftover
+            | Self::File
+            | Self::Patient => "completed",
+        }
+    }
+}
+
+impl Draft {
+    /// The chain of the `number`th start. All kinds come up in turn, so that a short run has some of each.
+    pub(super) fn draw(number: usize, random: &mut Random, reporting: &Reporting) -> Self {
+        let kind = KINDS[number % KINDS.len()];
+        let mut author = Author { random, reporting };
+        let (steps, script) = match kind {
+            Kind::File => author.file(number),
+            _ => (author.steps(kind), None),
+        };
+        let name = format!("{kind:?}").to_lowercase();
+        let definition = json!({"name": name, "params": {"key": {"type": "string"}}, "steps": steps});
+        Self { kind, definition, script }
+    }
+
+    /// The chain whose one step goes on until `until` is there.
+    pub(super) fn keeper(until: &Path, reporting: &Reporting) -> Self {
+        let argv = reporting.argv(&[("--until", until.display().to_string())]);
+        let steps = json!([{"name": "keep", "command": argv}]);
+        let definition = json!({"name": KEEPER, "params": {"key": {"type": "string"}}, "steps": steps});
+        Self { kind: Kind::Sequence, definition, script: None }
+    }
+
+    pub(super) fn write(&self, folder: &Path, key: &str) -> Result<PathBuf> {
+        let path = folder.join(format!("{key}.json"));
+        std::fs::write(&path, self.definition.to_string())?;
+        if let (Some(script), Some(name)) = (&self.script, self.definition["steps"][1]["file"].as_str()) {
+            std::fs::write(folder.join(name), script)?;
+        }
+        Ok(path)
+    }
+}
+
+impl Reporting {
+    fn argv(&self, script: &[(&str, String)]) -> Vec<String> {
+        let text = |path: &Path| path.display().to_string();
+        let mut argv = vec![text(&self.program), "chaos".into(), "step".into()];
+        argv.extend(["--oracle".into(), text(&self.socket), "--effects".into(), text(&self.effects)]);
+        argv.extend(script.iter().flat_map(|(name, value)| [(*name).to_owned(), value.clone()]));
+        argv
+    }
+}
+
+/// Writes steps with durations from the seed.
+struct Author<'a> {
+    random: &'a mut Random,
+    reporting: &'a Reporting,
+}
+
+impl Author<'_> {
+    fn short(&mut self) -> (&'static str, String) {
+        ("--ms", self.random.between(0, 30).to_string())
+    }
+
+    fn long(&mut self) -> (&'static str, String) {
+        ("--ms", self.random.between(300, 1_200).to_string())
+    }
+
+    fn command(&mut self, script: &[(&str, String)]) -> Json {
+        json!({"command": self.reporting.argv(script)})
+    }
+
+    fn shell(&mut self, script: &[(&str, String)]) -> Json {
+        json!({"shell": self.reporting.argv(script).join(" ")})
+    }
+
+    fn short_shell(&mut self) -> Json {
+        let short = self.short();
+        self.shell(&[short])
+    }
+
+    fn long_shell(&mut self) -> Json {
+        let long = self.long();
+        self.shell(&[long])
+    }
+
+    fn short_command(&mut self) -> Json {
+        let short = self.short();
+        self.command(&[short])
+    }
+
+    fn long_command(&mut self) -> Json {
+        let long = self.long();
+        self.command(&[long])
+    }
+
+    fn failing(&mut self, attempts: u32) -> Json {
+        let short = self.short();
+        self.shell(&[short, ("--fail-until", attempts.to_string())])
+    }
+
+    fn steps(&mut self, kind: Kind) -> Json {
+        match kind {
+            Kind::Sequence | Kind::File => self.sequence(),
+            Kind::Retry => self.retry(),
+            Kind::Continue => {
+                let failing = with(self.failing(9), json!({"error_policy": "continue"}));
+                json!([self.short_shell(), failing, self.long_command()])
+            }
+            Kind::Fail => json!([self.long_shell(), self.failing(9), self.short_shell()]),
+            Kind::Group => {
+                let inner = json!({"steps": [self.long_shell(), self.short_command()]});
+                json!([self.short_command(), {"name": "group", "steps": [self.short_shell(), inner]}, self.short_shell()])
+            }
+            Kind::Each => {
+                let steps = [self.short_shell(), self.long_command()];
+                let each = json!({"items": [1, 2, 3, 4], "max_parallel": 2, "steps": steps});
+                json!([{"name": "each", "for_each": each}, self.short_shell()])
+            }
+            Kind::Parallel => {
+                let branches = json!({
+                    "left": [self.long_shell(), self.short_shell()],
+                    "right": [self.short_command(), self.long_command()],
+                });
+                json!([{"name": "both", "parallel": {"branches": branches}}, self.short_command()])
+            }
+            Kind::Rollback => self.rollback(),
+            Kind::Timeout => {
+                let slow = self.command(&[("--ms", "20000".into())]);
+                let slow = with(slow, json!({"timeout": 0.4, "error_policy": "continue"}));
+                json!([self.short_shell(), slow, self.short_shell()])
+            }
+            Kind::Leftover => {
+                let (short, long) = (self.short(), self.long());
+                let one = self.command(&[short, ("--leave-ms", "15000".into())]);
+                let two = self.shell(&[long, ("--leave-ms", "15000".into())]);
+                json!([one, self.short_shell(), two, self.long_shell()])
+            }
+            Kind::Patient => {
+                let undone = with(self.short_shell(), json!({"undo": self.short_shell()}));
+                let slow = self.command(&[("--ms", "2500".into()), ("--leave-ms", "15000".into())]);
+                json!([undone, slow, self.short_shell()])
+            }
+        }
+    }
+
+    fn sequence(&mut self) -> Json {
+        let first = with(self.short_shell(), json!({"output_key": "said"}));
+        let second = with(self.long_command(), json!({"env": {"SAID": "{said}"}}));
+        json!([first, second, self.short_command(), self.long_shell(), self.short_shell()])
+    }
+
+    fn retry(&mut self) -> Json {
+        let attempts = u32::try_from(self.random.between(1, 3)).expect("a small number");
+        let pause_ms = self.random.between(200, 900);
+        let pause = pause_ms as f64 / 1_000.0;
+        let retry = json!({"max_attempts": 5, "initial_delay": pause, "backoff_factor": 1, "jitter": false});
+        let failing = with(self.failing(attempts), json!({"retry_config": retry}));
+        json!([self.short_shell(), failing, self.short_shell()])
+    }
+
+    fn rollback(&mut self) -> Json {
+        let undo = |undo: Json| json!({"undo": undo});
+        let first = with(self.short_shell(), undo(self.short_shell()));
+        let second = with(self.long_command(), undo(self.long_shell()));
+        let third = with(self.short_command(), undo(self.short_command()));
+        let last = with(self.failing(9), json!({"error_policy": "rollback"}));
+        json!([first, second, third, last])
+    }
+
+    fn file(&mut self, number: usize) -> (Json, Option<String>) {
+        let long = self.long();
+        let script = format!("#!/bin/sh\nexec {}\n", self.reporting.argv(&[long]).join(" "));
+        let step = json!({"name": "script", "file": format!("script-{number}.sh")});
+        (json!([self.short_command(), step, self.short_shell()]), Some(script))
+    }
+}
+
+fn with(mut step: Json, more: Json) -> Json {
+    if let (Some(step), Json::Object(more)) = (step.as_object_mut(), more) {
+        step.extend(more);
+    }
+    step
+}

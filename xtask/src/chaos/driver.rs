@@ -1,0 +1,588 @@
+//! The driver: starts chains with keys, kills the engine, and only the engine, at moments from the seed, and
+//! starts it again. Everything is chosen by the seed before a round begins; only time is left to the machine.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use catena_store::{ExecutionFilter, Store, sqlite::SqliteStore};
+use rustix::process::Signal;
+
+use super::{
+    chains::{Draft, KEEPER, Kind, Reporting},
+    engine::{Engines, Heard, Purpose, Site},
+    ledger,
+    options::Options,
+    oracle,
+    random::Random,
+    verdict::{self, Outcome, Promise, Violation},
+};
+
+/// A moment that does not come is not waited for longer.
+const ROUND_MAX: Duration = Duration::from_millis(2_500);
+/// Unfinished executions beyond which no more are started.
+const LIVE_MAX: usize = 6;
+/// What is unfinished after the last kill has this long to end.
+const END_MAX: Duration = Duration::from_secs(45);
+/// With a fault planted something may well never end.
+const END_MAX_FAULTY: Duration = Duration::from_secs(20);
+/// In each of so many rounds a second host takes the store from the first, which is held up meanwhile.
+const OVERTAKE_EVERY: u32 = 6;
+/// Rounds without an engine that comes up, after which there is no point in going on.
+const DEAD_ROUNDS_MAX: u32 = 4;
+
+/// A start, from the first time it was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    pub(super) key: String,
+    pub(super) kind: Kind,
+    pub(super) file: PathBuf,
+    /// The number that was acknowledged.
+    pub(super) acknowledged: Option<u64>,
+    /// Asked for, and neither answered nor refused.
+    pending: bool,
+}
+
+/// When the engine is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after the first process was started.
+    StartUp(Duration),
+    /// So long after the first acknowledgement.
+    Later(Duration),
+    /// So long after an acknowledgement of a new start.
+    Acknowledged(Duration),
+    /// So long after the oracle was told so many things.
+    Reported(u32, Duration),
+    /// Held up, overtaken by a second host, let go after so long; then both are killed.
+    Overtaken(Duration),
+}
+
+/// One life of the engine, as the seed has it.
+struct Round {
+    moment: Moment,
+    /// The new chain is started before the keeper, so that its own process becomes the host.
+    is_direct: bool,
+    starts: Vec<(Duration, Draft)>,
+    /// Start once more what was acknowledged; which one of all.
+    repeat: Option<u64>,
+    /// Cancel an unfinished execution; when, and which.
+    cancel: Option<(Duration, u64)>,
+    pause: Duration,
+}
+
+impl Round {
+    fn draw(number: u32, kinds: &mut usize, random: &mut Random, reporting: &Reporting) -> Self {
+        let moment = match random.between(0, 9) {
+            _ if number % OVERTAKE_EVERY == 2 => Moment::Overtaken(random.millis(50, 600)),
+            0 => Moment::StartUp(random.millis(0, 120)),
+            1 | 2 => Moment::Later(random.millis(0, 150)),
+            3 | 4 => Moment::Later(random.millis(150, 1_200)),
+            5 | 6 => Moment::Acknowledged(random.millis(0, 4)),
+            7 => Moment::Acknowledged(random.millis(0, 60)),
+            _ => Moment::Reported(u32::try_from(random.between(1, 8)).unwrap_or(1), random.millis(0, 12)),
+        };
+        let wants = if random.one_in(4) { 2 } else { 1 };
+        let starts = (0..wants).map(|_| {
+            *kinds += 1;
+            (random.millis(0, 250), Draft::draw(*kinds - 1, random, reporting))
+        });
+        Self {
+            moment,
+            starts: starts.collect(),
+            is_direct: random.one_in(3),
+            repeat: random.one_in(4).then(|| random.between(0, 1_000)),
+            cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
+            pause: if random.one_in(2) { random.millis(0, 20) } else { random.millis(100, 500) },
+        }
+    }
+}
+
+/// What is known when all is over, for the verdict.
+pub(super) struct Account {
+    pub(super) store: PathBuf,
+    pub(super) home: PathBuf,
+    pub(super) ledger: PathBuf,
+    pub(super) effects: PathBuf,
+    pub(super) starts: Vec<Start>,
+    pub(super) cancelled: Vec<u64>,
+    pub(super) kills: u32,
+    /// What was found wrong on the way.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Runs the test and gives the verdict; the folder stays if there is something to see in it.
+pub(super) fn run(options: &Options, fault: Option<&str>) -> Result<Outcome> {
+    let work = std::env::temp_dir().join(format!(
+        "catena-chaos-{}-{}",
+        std::process::id(),
+        fault.unwrap_or("none")
+    ));
+    for folder in ["home", "chains", "effects", "oracle"] {
+        std::fs::create_dir_all(work.join(folder))?;
+    }
+    let catena = build(&work)?;
+    let site = Site { home: work.join("home"), catena, fault: fault.map(str::to_owned), work: work.clone() };
+    let mut driver = Driver::new(site, options)?;
+    driver.kill_often(options.kills)?;
+    driver.let_end()?;
+    let account = driver.finish()?;
+    let outcome = verdict::of(&account)?;
+    if options.keep || (!outcome.violations.is_empty() && fault.is_none()) {
+        eprintln!("everything of this run is in {}", work.display());
+    } else {
+        std::fs::remove_dir_all(&work)?;
+    }
+    Ok(outcome)
+}
+
+/// `catena` with the faults in it, copied so that nothing replaces it while the test runs.
+fn build(work: &Path) -> Result<PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let build = ["build", "--quiet", "--package", "catena", "--features", "faults"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let status = Command::new(cargo).args(build).current_dir(root).status().context("cannot run cargo")?;
+    ensure!(status.success(), "catena does not build");
+    // This program lies beside it.
+    let built = std::env::current_exe()?.with_file_name("catena");
+    let own = work.join("catena");
+    std::fs::copy(&built, &own).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(own)
+}
+
+struct Driver {
+    site: Site,
+    engines: Engines,
+    oracle: Child,
+    reports: Tail,
+    reporting: Reporting,
+    random: Random,
+    kinds: usize,
+    keeper: PathBuf,
+    stop: PathBuf,
+    keeper_number: Option<u64>,
+    starts: Vec<Start>,
+    cancelled: Vec<u64>,
+    logs: BTreeMap<PathBuf, u64>,
+    kills: u32,
+    violations: Vec<Violation>,
+    end_max: Duration,
+    /// The last thing that a process said which ended by itself without success.
+    last_complaint: Option<String>,
+}
+
+/// `Purpose::Start` of the keeper, which stands in no list.
+const KEEPER_START: usize = usize::MAX;
+
+impl Driver {
+    fn new(site: Site, options: &Options) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let folder = site.work.join("oracle");
+        let oracle = Command::new(&program)
+            .args(["chaos", "oracle"])
+            .args([&folder, &site.store()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start the oracle")?;
+        let reporting =
+            Reporting { program, socket: folder.join(oracle::SOCKET), effects: site.work.join("effects") };
+        let begun = Instant::now();
+        while !reporting.socket.exists() {
+            ensure!(begun.elapsed() < Duration::from_secs(10), "the oracle does not listen");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let stop = site.work.join("stop");
+        let keeper = Draft::keeper(&stop, &reporting).write(&site.work.join("chains"), KEEPER)?;
+        Ok(Self {
+            engines: Engines::new(site.clone()),
+            reports: Tail { path: folder.join(oracle::LEDGER), at: 0 },
+            end_max: if site.fault.is_some() { END_MAX_FAULTY } else { END_MAX },
+            random: Random::new(options.seed),
+            site,
+            oracle,
+            reporting,
+            kinds: 0,
+            keeper,
+            stop,
+            keeper_number: None,
+            starts: Vec::new(),
+            cancelled: Vec::new(),
+            logs: BTreeMap::new(),
+            kills: 0,
+            violations: Vec::new(),
+            last_complaint: None,
+        })
+    }
+
+    fn kill_often(&mut self, kills: u32) -> Result<()> {
+        let mut dead_rounds = 0;
+        for number in 0..kills {
+            let round = Round::draw(number, &mut self.kinds, &mut self.random, &self.reporting);
+            let killed = self.live_through(round)?;
+            dead_rounds = if killed { 0 } else { dead_rounds + 1 };
+            self.look_at_logs()?;
+            if dead_rounds == DEAD_ROUNDS_MAX {
+                let said = self.last_complaint.clone().unwrap_or_default();
+                self.violate(Promise::Survives, "the engine comes up", said);
+                return Ok(());
+            }
+            if (number + 1) % 10 == 0 {
+                eprintln!("  {} kills, {} starts", number + 1, self.starts.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// One life of the engine; whether there was one to kill.
+    fn live_through(&mut self, round: Round) -> Result<bool> {
+        let mut orders = self.orders(&round)?;
+        let mut clock = RoundClock::new(round.moment);
+        self.reports.skip()?;
+        loop {
+            while let Some((_, order)) = orders.pop_first_due(clock.begun.elapsed()) {
+                self.carry_out(order)?;
+            }
+            if clock.has_come(self.reports.count()?) {
+                break;
+            }
+            if let Some(Heard::Started(purpose, _)) = self.hear(Duration::from_millis(1))? {
+                clock.acknowledged(purpose != Purpose::Start(KEEPER_START));
+            }
+        }
+        let killed = match round.moment {
+            Moment::Overtaken(held) => self.overtake(held)?,
+            _ => self.kill_host()?,
+        };
+        self.hear_for(round.pause)?;
+        Ok(killed)
+    }
+
+    fn orders(&mut self, round: &Round) -> Result<Orders> {
+        let mut orders = Orders::default();
+        // Whoever got no answer asks again, with the same key.
+        for (number, start) in self.starts.iter().enumerate() {
+            if start.acknowledged.is_none() && !start.pending {
+                orders.add(Duration::ZERO, Order::Start(number));
+            }
+        }
+        if let Some(which) = round.repeat.filter(|_| !self.starts.is_empty()) {
+            let number = which as usize % self.starts.len();
+            orders.add(Duration::from_millis(150), Order::Start(number));
+        }
+        if self.unfinished().len() < LIVE_MAX {
+            for (delay, draft) in &round.starts {
+                let number = self.starts.len();
+                let key = format!("chain-{number}");
+                let file = draft.write(&self.site.work.join("chains"), &key)?;
+                let start = Start { key, kind: draft.kind, file, acknowledged: None, pending: false };
+                self.starts.push(start);
+                let delay = if round.is_direct { Duration::ZERO } else { *delay };
+                orders.add(delay, Order::Start(number));
+            }
+        }
+        let keeper_delay = if round.is_direct { 5 } else { 0 };
+        orders.add(Duration::from_millis(keeper_delay), Order::Start(KEEPER_START));
+        if let Some((delay, which)) = round.cancel {
+            orders.add(delay, Order::Cancel(which));
+        }
+        Ok(orders)
+    }
+
+    fn carry_out(&mut self, order: Order) -> Result<()> {
+        match order {
+            Order::Start(KEEPER_START) => {
+                self.engines.run(Purpose::Start(KEEPER_START), &self.keeper, KEEPER)?;
+            }
+            Order::Start(number) => {
+                let start = &mut self.starts[number];
+                start.pending = true;
+                self.engines.run(Purpose::Start(number), &start.file, &start.key)?;
+            }
+            Order::Cancel(which) => {
+                let unfinished = self.unfinished();
+                if !unfinished.is_empty() {
+                    self.engines.cancel(unfinished[which as usize % unfinished.len()])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Executions that have not ended, as far as can be seen from here; without the keeper.
+    fn unfinished(&self) -> Vec<u64> {
+        let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+        let rows = SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
+        let rows = rows.unwrap_or_default();
+        rows.iter().filter(|row| row.chain != KEEPER).map(|row| row.id.0).collect()
+    }
+
+    fn hear(&mut self, patience: Duration) -> Result<Option<Heard>> {
+        let heard = self.engines.hear(patience)?;
+        match &heard {
+            None => {}
+            Some(Heard::Started(purpose, execution)) => self.started(*purpose, *execution),
+            Some(Heard::Left { purpose, status, was_killed, said }) => {
+                match purpose {
+                    Purpose::Start(number) => {
+                        if let Some(start) = self.starts.get_mut(*number) {
+                            start.pending = false;
+                        }
+                    }
+                    Purpose::Cancel { execution } if status.success() => self.cancelled.push(*execution),
+                    Purpose::Cancel { .. } => {}
+                }
+                let said = said.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join(" | ");
+                if status.code() == Some(70) || said.contains("panicked at") {
+                    let detail = format!("a process of {purpose:?} left with {status}: {said}");
+                    self.violate(Promise::Survives, "no panic", detail);
+                } else if !was_killed && !status.success() {
+                    self.last_complaint = Some(format!("{status}: {said}"));
+                }
+            }
+        }
+        Ok(heard)
+    }
+
+    fn started(&mut self, purpose: Purpose, execution: u64) {
+        let Purpose::Start(number) = purpose else { return };
+        let (key, known) = match self.starts.get_mut(number) {
+            Some(start) => (start.key.clone(), &mut start.acknowledged),
+            None => (KEEPER.to_owned(), &mut self.keeper_number),
+        };
+        let before = *known.get_or_insert(execution);
+        if before != execution {
+            let detail = format!("the key {key} was answered with {before}, later with {execution}");
+            self.violate(Promise::Survives, "one execution per key", detail);
+        }
+    }
+
+    fn hear_for(&mut self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.hear(until.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
+    }
+
+    /// Kills the process that hosts the store, by its own id; whether there was one.
+    fn kill_host(&mut self) -> Result<bool> {
+        let begun = Instant::now();
+        loop {
+            if let Some(host) = self.engines.host() {
+                self.kill(host)?;
+                return Ok(true);
+            }
+            if begun.elapsed() > Duration::from_millis(500) {
+                return Ok(false);
+            }
+            self.hear(Duration::from_millis(2))?;
+        }
+    }
+
+    fn kill(&mut self, pid: u32) -> Result<()> {
+        self.engines.signal(pid, Signal::KILL)?;
+        self.kills += 1;
+        let begun = Instant::now();
+        while self.engines.pids().contains(&pid) {
+            ensure!(begun.elapsed() < Duration::from_secs(10), "process {pid} does not die");
+            self.hear(Duration::from_millis(2))?;
+        }
+        Ok(())
+    }
+
+    /// The host is held up, another one takes the store, the first wakes up and must not write any more.
+    fn overtake(&mut self, held: Duration) -> Result<bool> {
+        let Some(first) = self.engines.host() else { return Ok(false) };
+        self.engines.signal(first, Signal::STOP)?;
+        let second = self.engines.overtake(Purpose::Start(KEEPER_START), &self.keeper, KEEPER)?;
+        self.hear_for(held)?;
+        self.engines.signal(first, Signal::CONT)?;
+        self.hear_for(Duration::from_millis(1_000))?;
+        for pid in [first, second] {
+            if self.engines.pids().contains(&pid) {
+                self.kill(pid)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Logs only grow.
+    fn look_at_logs(&mut self) -> Result<()> {
+        let seen = verdict::log_sizes(&self.site.home)?;
+        let shrunk: Vec<String> = self
+            .logs
+            .iter()
+            .filter(|(path, size)| seen.get(*path).copied().unwrap_or(0) < **size)
+            .map(|(path, size)| format!("{} had {size} bytes and has fewer", path.display()))
+            .collect();
+        for detail in shrunk {
+            self.violate(Promise::EndsOnce, "logs only grow", detail);
+        }
+        self.logs = seen;
+        Ok(())
+    }
+
+    /// After the last kill everything ends by itself, in an engine that nobody disturbs.
+    fn let_end(&mut self) -> Result<()> {
+        std::fs::write(&self.stop, "")?;
+        let begun = Instant::now();
+        let mut is_asked = false;
+        loop {
+            let unanswered: Vec<usize> =
+                (0..self.starts.len()).filter(|number| self.starts[*number].acknowledged.is_none()).collect();
+            if is_asked && self.engines.pids().is_empty() && unanswered.is_empty() && self.all_ended() {
+                break;
+            }
+            if begun.elapsed() > self.end_max {
+                let left = self.unfinished();
+                let detail = format!("not ended {:?} after the last kill: {left:?}", self.end_max);
+                self.violate(Promise::NothingForgotten, "everything ends", detail);
+                break;
+            }
+            if self.engines.pids().is_empty() {
+                self.carry_out(Order::Start(KEEPER_START))?;
+                for number in unanswered {
+                    self.carry_out(Order::Start(number))?;
+                }
+                is_asked = true;
+            }
+            self.hear_for(Duration::from_millis(100))?;
+        }
+        self.look_at_logs()
+    }
+
+    fn all_ended(&self) -> bool {
+        let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+        let rows = SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
+        rows.is_ok_and(|rows| rows.is_empty())
+    }
+
+    fn finish(mut self) -> Result<Account> {
+        // Processes that are dying get the time to be seen dead.
+        self.hear_for(Duration::from_millis(700))?;
+        for pid in self.engines.pids() {
+            self.engines.signal(pid, Signal::KILL)?;
+        }
+        self.hear_for(Duration::from_millis(100))?;
+        let ledger = self.reports.path.clone();
+        let living = ledger::read(&ledger)?.into_iter().filter(|life| life.died.is_none());
+        for life in living {
+            let who = &life.who;
+            let detail = format!("{} {}.{}, process {}", who.execution, who.address, who.attempt, who.pid);
+            self.violate(Promise::EndsOnce, "no process is left", detail);
+            end_process(who.pid);
+        }
+        drop(self.oracle.stdin.take());
+        self.oracle.wait()?;
+        Ok(Account {
+            store: self.site.store(),
+            home: self.site.home.clone(),
+            ledger,
+            effects: self.reporting.effects.clone(),
+            starts: self.starts,
+            cancelled: self.cancelled,
+            kills: self.kills,
+            violations: self.violations,
+        })
+    }
+
+    fn violate(&mut self, promise: Promise, check: &'static str, detail: String) {
+        self.violations.push(Violation { promise, check, detail });
+    }
+}
+
+/// A process that the oracle still hears: its number is its own as long as the connection stands.
+fn end_process(pid: u32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
+        // Dead by now is as good.
+        let _gone = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Start(usize),
+    Cancel(u64),
+}
+
+/// What is to be done in a round, by time.
+#[derive(Default)]
+struct Orders(Vec<(Duration, Order)>);
+
+impl Orders {
+    fn add(&mut self, after: Duration, order: Order) {
+        let place = self.0.partition_point(|(other, _)| *other <= after);
+        self.0.insert(place, (after, order));
+    }
+
+    fn pop_first_due(&mut self, elapsed: Duration) -> Option<(Duration, Order)> {
+        let is_due = self.0.first().is_some_and(|(after, _)| *after <= elapsed);
+        is_due.then(|| self.0.remove(0))
+    }
+}
+
+/// Says when the moment of a round has come.
+struct RoundClock {
+    moment: Moment,
+    begun: Instant,
+    first: Option<Instant>,
+    new_start: Option<Instant>,
+    reported: Option<Instant>,
+}
+
+impl RoundClock {
+    fn new(moment: Moment) -> Self {
+        Self { moment, begun: Instant::now(), first: None, new_start: None, reported: None }
+    }
+
+    fn acknowledged(&mut self, is_chain: bool) {
+        self.first.get_or_insert_with(Instant::now);
+        if is_chain {
+            self.new_start.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn has_come(&mut self, reports: u32) -> bool {
+        let passed = |since: Option<Instant>, time| since.is_some_and(|since| since.elapsed() >= time);
+        let has_come = match self.moment {
+            Moment::StartUp(after) => self.begun.elapsed() >= after,
+            Moment::Later(after) => passed(self.first, after),
+            Moment::Acknowledged(after) => passed(self.new_start, after),
+            Moment::Reported(count, after) => {
+                if reports >= count {
+                    self.reported.get_or_insert_with(Instant::now);
+                }
+                passed(self.reported, after)
+            }
+            // Time enough for some attempts to be under way and some retries to wait.
+            Moment::Overtaken(_) => passed(self.first, Duration::from_millis(400)),
+        };
+        has_come || self.begun.elapsed() > ROUND_MAX
+    }
+}
+
+/// Counts what the oracle writes.
+struct Tail {
+    path: PathBuf,
+    at: u64,
+}
+
+impl Tail {
+    fn skip(&mut self) -> Result<()> {
+        self.at = std::fs::metadata(&self.path)?.len();
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<u32> {
+        let mut file = std::fs::File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.at))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(u32::try_from(text.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX))
+    }
+}
