@@ -440,7 +440,12 @@ impl Driver {
             }
             if begun.elapsed() > self.end_max {
                 let left = self.unfinished();
-                let detail = format!("not ended {:?} after the last kill: {left:?}", self.end_max);
+                let detail = format!(
+                    "not ended {:?} after the last kill: {left:?}; unanswered {unanswered:?}, processes {:?}; {}",
+                    self.end_max,
+                    self.engines.pids(),
+                    self.last_complaint.as_deref().unwrap_or_default()
+                );
                 self.violate(Promise::NothingForgotten, "everything ends", detail);
                 break;
             }

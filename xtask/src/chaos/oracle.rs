@@ -78,8 +78,11 @@ impl Oracle {
         loop {
             match poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => {}
-                other => break other?,
-            };
+                other => {
+                    other?;
+                    break;
+                }
+            }
         }
         let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let ready = self.lives.keys().zip(&fds[2..]).filter(|(_, fd)| is_ready(fd)).map(|(life, _)| *life);
