@@ -63,6 +63,13 @@ impl SqliteStore {
         self.writer.as_ref().map(Writer::lease)
     }
 
+    /// Commits what was submitted and writes nothing from then on.
+    pub fn close(&self) {
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
+    }
+
     /// Whether the machine has been up since the lease before this one was taken: if not, no process of that
     /// time is alive.
     pub fn is_same_boot(&self) -> bool {

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
@@ -26,8 +26,9 @@ const BATCH_MAX: usize = 1_024;
 const HEADS_MAX: usize = 100_000;
 
 pub(super) struct Writer {
-    queue: Option<Sender<(Commit, Done)>>,
-    thread: Option<JoinHandle<()>>,
+    /// Empty once the writer is closed.
+    queue: Mutex<Option<Sender<(Commit, Done)>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     lease: Lease,
     is_same_boot: bool,
     counts: Arc<Counts>,
@@ -53,7 +54,8 @@ impl Writer {
             .name("catena-writer".into())
             .spawn(move || worker.run(&receiver))
             .map_err(Error::from)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), lease, is_same_boot, counts })
+        let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
+        Ok(Self { queue, thread, lease, is_same_boot, counts })
     }
 
     pub(super) fn lease(&self) -> Lease {
@@ -69,22 +71,32 @@ impl Writer {
     }
 
     pub(super) fn submit(&self, commit: Commit, done: Done) {
-        let queue = self.queue.as_ref().expect("the queue is open until the writer is dropped");
-        if let Err(refused) = queue.send((commit, done)) {
-            let (_, done) = refused.0;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match queue.as_ref() {
+            Some(queue) => queue.send((commit, done)).err().map(|refused| refused.0.1),
+            None => Some(done),
+        };
+        drop(queue);
+        if let Some(done) = refused {
             done(Err(Error::unavailable("its writer has stopped")));
+        }
+    }
+
+    /// Commits what is queued, then ends; returns when nothing is written any more.
+    pub(super) fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last owner of a store may be a callback on the writer's own thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // A panic of the writer has been reported by its thread; there is nothing to add to it here.
+            drop(thread.join());
         }
     }
 }
 
 impl Drop for Writer {
-    /// Commits what is queued, then ends.
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the writer has been reported by its thread; there is nothing to add to it here.
-            drop(thread.join());
-        }
+        self.close();
     }
 }
 
