@@ -14,7 +14,7 @@ pub enum Fault {
     StaleLease,
     /// Timers are forgotten when an engine comes up.
     TimerLost,
-    /// The successor of a lost attempt gets its number.
+    /// The successor of an attempt gets its number.
     AttemptReused,
     /// Processes are left alone where they should be stopped.
     OrphanLeft,

@@ -7,8 +7,9 @@ use std::{
 };
 
 use catena_core::{
-    Failure, FailureType, Value,
+    AttemptNo, Failure, FailureType, Value,
     chain::{Chain, Process, Work},
+    faults::{self, Fault},
     template::Template,
     value::INLINE_MAX_BYTES,
 };
@@ -91,13 +92,19 @@ fn environment(attempt: &Attempt, process: &Process, paths: [&Path; 3]) -> Vec<(
         ("CATENA_EXECUTION_ID", attempt.key.execution.to_string()),
         ("CATENA_STEP", attempt.step().id.to_string()),
         ("CATENA_ADDRESS", attempt.address.to_string()),
-        ("CATENA_ATTEMPT", attempt.key.attempt.to_string()),
+        ("CATENA_ATTEMPT", number(attempt).to_string()),
         ("CATENA_DIR", dir),
         ("CATENA_OUTPUT", output),
         (CONTEXT_VARIABLE, context),
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
     variables.into_iter().collect()
+}
+
+fn number(attempt: &Attempt) -> AttemptNo {
+    let AttemptNo(number) = attempt.key.attempt;
+    let reused = faults::is_on(Fault::AttemptReused) && number > 1;
+    AttemptNo(if reused { number - 1 } else { number })
 }
 
 fn stdin(attempt: &Attempt, process: &Process) -> Option<Vec<u8>> {

@@ -26,10 +26,8 @@ pub(crate) struct Recovered {
 impl Dispatcher {
     pub(crate) fn recover(&mut self, found: Recovered) {
         let beginning = Beginning::Recovered { same_boot: found.same_boot };
-        if !faults::is_on(Fault::TimerLost) {
-            for (execution, at) in found.sleeping {
-                self.arm(execution, at);
-            }
+        for (execution, at) in found.sleeping {
+            self.arm(execution, at);
         }
         let executions: Vec<ExecutionId> = found.states.iter().map(State::id).collect();
         for state in found.states {
@@ -46,6 +44,10 @@ impl Dispatcher {
         }
         for execution in executions {
             self.with_state(execution, Deferred::Advance);
+        }
+        if faults::is_on(Fault::TimerLost) {
+            self.timers.clear();
+            self.armed.clear();
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use catena_core::faults::{self, Fault};
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::Signal;
@@ -89,6 +90,9 @@ impl Attempt {
 }
 
 async fn end(child: &mut Child, control: &mut Control, rest: &Rest) -> Exit {
+    if faults::is_on(Fault::OrphanLeft) {
+        return end_in_name(child, control).await;
+    }
     let exit = control.until(child.exited()).await;
     rest.leaders.remove(child.group);
     let cause = control.cause();
@@ -96,6 +100,14 @@ async fn end(child: &mut Child, control: &mut Control, rest: &Rest) -> Exit {
         end_rest(control, rest).await;
     }
     cause.unwrap_or(exit)
+}
+
+/// The planted fault: who was to be stopped is reported as stopped, and nothing is done about what is left.
+async fn end_in_name(child: &mut Child, control: &mut Control) -> Exit {
+    tokio::select! {
+        exit = child.exited() => exit,
+        Some(_) = control.stops.recv() => Exit::Stopped,
+    }
 }
 
 /// Asks each process once and gives all of them one grace. Who was asked together with the first process is not
