@@ -73,6 +73,8 @@ struct Round {
     repeat: Option<u64>,
     /// Cancel an unfinished execution; when, and which.
     cancel: Option<(Duration, u64)>,
+    /// What a host is asked to start while it is held up.
+    late: Draft,
     pause: Duration,
 }
 
@@ -88,13 +90,15 @@ impl Round {
             _ => Moment::Reported(u32::try_from(random.between(1, 8)).unwrap_or(1), random.millis(0, 12)),
         };
         let wants = if random.one_in(4) { 2 } else { 1 };
-        let starts = (0..wants).map(|_| {
+        let mut draft = |random: &mut Random| {
             *kinds += 1;
-            (random.millis(0, 250), Draft::draw(*kinds - 1, random, reporting))
-        });
+            Draft::draw(*kinds - 1, random, reporting)
+        };
+        let starts = (0..wants).map(|_| (random.millis(0, 250), draft(random))).collect();
         Self {
             moment,
-            starts: starts.collect(),
+            starts,
+            late: draft(random),
             is_direct: random.one_in(3),
             repeat: random.one_in(4).then(|| random.between(0, 1_000)),
             cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
@@ -118,11 +122,8 @@ pub(super) struct Account {
 
 /// Runs the test and gives the verdict; the folder stays if there is something to see in it.
 pub(super) fn run(options: &Options, fault: Option<&str>) -> Result<Outcome> {
-    let work = std::env::temp_dir().join(format!(
-        "catena-chaos-{}-{}",
-        std::process::id(),
-        fault.unwrap_or("none")
-    ));
+    let work =
+        std::env::temp_dir().join(format!("catena-chaos-{}-{}", std::process::id(), fault.unwrap_or("none")));
     for folder in ["home", "chains", "effects", "oracle"] {
         std::fs::create_dir_all(work.join(folder))?;
     }
@@ -255,7 +256,7 @@ impl Driver {
             }
         }
         let killed = match round.moment {
-            Moment::Overtaken(held) => self.overtake(held)?,
+            Moment::Overtaken(held) => self.overtake(held, &round.late)?,
             _ => self.kill_host()?,
         };
         self.hear_for(round.pause)?;
@@ -276,11 +277,7 @@ impl Driver {
         }
         if self.unfinished().len() < LIVE_MAX {
             for (delay, draft) in &round.starts {
-                let number = self.starts.len();
-                let key = format!("chain-{number}");
-                let file = draft.write(&self.site.work.join("chains"), &key)?;
-                let start = Start { key, kind: draft.kind, file, acknowledged: None, pending: false };
-                self.starts.push(start);
+                let number = self.add_start(draft)?;
                 let delay = if round.is_direct { Duration::ZERO } else { *delay };
                 orders.add(delay, Order::Start(number));
             }
@@ -291,6 +288,14 @@ impl Driver {
             orders.add(delay, Order::Cancel(which));
         }
         Ok(orders)
+    }
+
+    fn add_start(&mut self, draft: &Draft) -> Result<usize> {
+        let number = self.starts.len();
+        let key = format!("chain-{number}");
+        let file = draft.write(&self.site.work.join("chains"), &key)?;
+        self.starts.push(Start { key, kind: draft.kind, file, acknowledged: None, pending: false });
+        Ok(number)
     }
 
     fn carry_out(&mut self, order: Order) -> Result<()> {
@@ -316,7 +321,8 @@ impl Driver {
     /// Executions that have not ended, as far as can be seen from here; without the keeper.
     fn unfinished(&self) -> Vec<u64> {
         let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
-        let rows = SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
+        let rows =
+            SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
         let rows = rows.unwrap_or_default();
         rows.iter().filter(|row| row.chain != KEEPER).map(|row| row.id.0).collect()
     }
@@ -396,9 +402,13 @@ impl Driver {
     }
 
     /// The host is held up, another one takes the store, the first wakes up and must not write any more.
-    fn overtake(&mut self, held: Duration) -> Result<bool> {
+    fn overtake(&mut self, held: Duration, late: &Draft) -> Result<bool> {
         let Some(first) = self.engines.host() else { return Ok(false) };
         self.engines.signal(first, Signal::STOP)?;
+        // Knocks at the first one's door, and is let in by it when it wakes up.
+        let number = self.add_start(late)?;
+        self.carry_out(Order::Start(number))?;
+        self.hear_for(Duration::from_millis(80))?;
         let second = self.engines.overtake(Purpose::Start(KEEPER_START), &self.keeper, KEEPER)?;
         self.hear_for(held)?;
         self.engines.signal(first, Signal::CONT)?;
@@ -463,7 +473,8 @@ impl Driver {
 
     fn all_ended(&self) -> bool {
         let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
-        let rows = SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
+        let rows =
+            SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
         rows.is_ok_and(|rows| rows.is_empty())
     }
 

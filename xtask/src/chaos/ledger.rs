@@ -72,7 +72,6 @@ pub(super) enum What {
 #[derive(Clone, Debug)]
 pub(super) struct Life {
     pub(super) who: Who,
-    pub(super) before_us: i64,
     pub(super) sent_us: i64,
     pub(super) journalled: Option<bool>,
     pub(super) after_us: Option<i64>,
@@ -90,16 +89,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Life>> {
         let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
         match (line.what, lives.get_mut(&line.life)) {
             (What::Before { who, sent_us, journalled }, None) => {
-                let life = Life {
-                    who,
-                    before_us: line.at_us,
-                    sent_us,
-                    journalled,
-                    after_us: None,
-                    died_us: None,
-                    born: place,
-                    died: None,
-                };
+                let life =
+                    Life { who, sent_us, journalled, after_us: None, died_us: None, born: place, died: None };
                 lives.insert(line.life, life);
             }
             (What::After { sent_us }, Some(life)) => life.after_us = Some(sent_us),

@@ -20,7 +20,7 @@ use anyhow::Result;
 use self::options::{Faults, Options};
 
 /// `cargo xtask chaos`, and what it starts of itself.
-pub fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((role, rest)) if role == "oracle" => oracle::run(rest),
         Some((role, rest)) if role == "step" => step::run(rest),

@@ -19,6 +19,7 @@ use catena_core::{
     Command, Event, ExecutionId, Outside, Rejection, State, Timestamp, Value,
     command::Start,
     event::{Answer, Trigger},
+    faults::{self, Fault},
 };
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, Lease, Record, Store};
@@ -351,7 +352,7 @@ impl Dispatcher {
     /// A storage error: nothing is accepted any more, and what is in memory is not trusted. All that was
     /// acknowledged is in the store, and the next engine goes on from there.
     fn fail(&mut self, error: &catena_store::Error) {
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || faults::is_on(Fault::StaleLease) {
             return;
         }
         let why = error.to_string();

@@ -54,8 +54,7 @@ fn check_cancelled(number: u64, execution: &Execution, findings: &mut Findings) 
         return findings.add(Promise::Survives, "acknowledged cancels are there", detail);
     }
     // What follows may only take back.
-    let undoes =
-        |event: &Event| matches!(event, Event::BlockOpened { origin: Origin::Undo { .. }, .. });
+    let undoes = |event: &Event| matches!(event, Event::BlockOpened { origin: Origin::Undo { .. }, .. });
     for event in events.take_while(|event| !undoes(event)) {
         if let Event::AttemptStarted { visit, attempt } = event {
             let address = execution.address(visit.0);

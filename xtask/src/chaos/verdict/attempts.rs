@@ -76,8 +76,7 @@ fn check_alone(lives: &[Life], findings: &mut Findings) {
         visit.sort_by_key(|life| life.born);
         for (place, later) in visit.iter().enumerate() {
             for earlier in &visit[..place] {
-                let is_other =
-                    earlier.who.attempt != later.who.attempt || earlier.who.role == later.who.role;
+                let is_other = earlier.who.attempt != later.who.attempt || earlier.who.role == later.who.role;
                 let overlaps = earlier.died.is_none_or(|died| died > later.born);
                 if is_other && overlaps {
                     let detail = format!("{} beside {}", name(later), name(earlier));

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use catena_core::{
-    Event, ExecutionId,
+    Event,
     event::Answer,
-    status::{ExecutionStatus, End},
+    status::{End, ExecutionStatus},
 };
 use catena_store::{
     Entry, ExecutionFilter, Store,
@@ -54,7 +54,8 @@ impl Stored {
                     continue;
                 }
             };
-            let addresses = store.steps(row.id)?.into_iter().map(|step| (step.visit.0, step.address)).collect();
+            let addresses =
+                store.steps(row.id)?.into_iter().map(|step| (step.visit.0, step.address)).collect();
             let execution = Execution { chain: row.chain, status: row.status, entries, addresses };
             stored.executions.insert(row.id.0, execution);
         }
@@ -148,9 +149,4 @@ fn keys(raw: &Connection) -> Result<BTreeMap<String, u64>> {
     let mut statement = raw.prepare("SELECT key, execution FROM start_keys")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// The number of an execution, for what asks by it.
-pub(super) fn number(id: ExecutionId) -> u64 {
-    id.0
 }
