@@ -208,7 +208,7 @@ impl Hub {
 
     /// What is done here runs beside the new process already.
     fn watch(&mut self, owner: ConnectionId, launch: Launch, at: Timestamp, (child, pipes): (Child, Pipes)) {
-        let group = child.group;
+        let Child { group, started, .. } = child;
         let (stops, wishes) = unbounded_channel();
         self.leaders.add(group);
         let attempt = Attempt {
@@ -221,9 +221,7 @@ impl Hub {
             started_at: at,
         };
         tokio::task::spawn_local(supervise(attempt, self.to_self.clone()));
-        let start_time = child::start_time(group.0).unwrap_or_default();
-        let pid = group.id();
-        let record = Unfinished::Started { pid, start_time, at_us: at.as_microsecond() };
+        let record = Unfinished::Started { pid: group.id(), started, at_us: at.as_microsecond() };
         self.record(&record.to_record(launch.token.clone()));
         self.attempts.insert(launch.token, Held::Running { owner, stops, record });
     }

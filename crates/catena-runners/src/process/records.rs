@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::child::StartTicks;
 use super::error::Error;
 use super::folder::Folder;
 use super::protocol::{Ended, Exit, Output, Report, Token, line};
@@ -32,7 +33,7 @@ pub(super) struct Header {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Record {
     Intent { token: Token },
-    Started { token: Token, pid: i32, start_time: u64, at_us: i64 },
+    Started { token: Token, pid: i32, started: StartTicks, at_us: i64 },
     Ended(Report),
     Acked { token: Token },
 }
@@ -41,14 +42,14 @@ pub(super) enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unfinished {
     Intended,
-    Started { pid: i32, start_time: u64, at_us: i64 },
+    Started { pid: i32, started: StartTicks, at_us: i64 },
 }
 
 impl Unfinished {
     pub(super) fn to_record(&self, token: Token) -> Record {
         match *self {
             Self::Intended => Record::Intent { token },
-            Self::Started { pid, start_time, at_us } => Record::Started { token, pid, start_time, at_us },
+            Self::Started { pid, started, at_us } => Record::Started { token, pid, started, at_us },
         }
     }
 
@@ -126,8 +127,8 @@ impl Remembered {
             Record::Intent { token } => {
                 self.unfinished.insert(token, Unfinished::Intended);
             }
-            Record::Started { token, pid, start_time, at_us } => {
-                self.unfinished.insert(token, Unfinished::Started { pid, start_time, at_us });
+            Record::Started { token, pid, started, at_us } => {
+                self.unfinished.insert(token, Unfinished::Started { pid, started, at_us });
             }
             Record::Ended(report) => {
                 self.unfinished.remove(report.token());
