@@ -1,7 +1,6 @@
 //! Starting one process in a group of its own, and seeing it end. Only what `posix_spawn` can do is asked of the
 //! standard library: a hook before exec would cost a fork of the helper.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -16,10 +15,9 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use tokio::net::unix::pipe;
 
-use super::protocol::{Exit, Launch, Reason, Variable};
+use super::environment::{Environment, MARK};
+use super::protocol::{Exit, Launch, Reason};
 
-/// Names the attempt in the environment of all it starts: how descendants that left the group are known.
-pub(super) const MARK: &str = "CATENA_TOKEN";
 /// Where a program is looked for when the environment has no `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -46,27 +44,16 @@ pub(super) struct Refused {
 }
 
 /// Starts `launch` over the environment `base`, marked with `mark`.
-pub(super) fn spawn(launch: &Launch, base: &[Variable], mark: &str) -> Result<(Child, Pipes), Refused> {
+pub(super) fn spawn(launch: &Launch, base: &Environment, mark: &str) -> Result<(Child, Pipes), Refused> {
     if !launch.cwd.is_dir() {
         let message = format!("no folder {}", launch.cwd.display());
         return Err(Refused { reason: Reason::WorkdirMissing, message });
     }
-    let environment = environment(launch, base, mark);
-    let program = resolve(launch, environment.get(OsStr::new("PATH")).copied())?;
+    let program = resolve(launch, base.path(launch))?;
     let mut command = Command::new(program);
-    command.arg0(&launch.program).args(&launch.args).env_clear().envs(environment);
-    command.current_dir(&launch.cwd).process_group(0);
+    base.apply(&mut command, launch, mark);
+    command.arg0(&launch.program).args(&launch.args).current_dir(&launch.cwd).process_group(0);
     start(command, launch.stdin.is_some()).map_err(|error| Refused::from_io(&launch.program, &error))
-}
-
-fn environment<'a>(
-    launch: &'a Launch,
-    base: &'a [Variable],
-    mark: &'a str,
-) -> BTreeMap<&'a OsStr, &'a OsStr> {
-    let base = base.iter().map(|Variable(name, value)| (name.as_os_str(), value.as_os_str()));
-    let added = launch.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
-    base.chain(added).chain([(OsStr::new(MARK), OsStr::new(mark))]).collect()
 }
 
 /// The path of the program. With a changed environment a bare name would cost the standard library its fast way.
@@ -88,6 +75,11 @@ fn resolve(launch: &Launch, path: Option<&OsStr>) -> Result<PathBuf, Refused> {
 }
 
 impl Refused {
+    /// Before the greeting nobody knows the base environment.
+    pub(super) fn not_greeted() -> Self {
+        Self { reason: Reason::Other, message: "the engine did not greet".to_owned() }
+    }
+
     pub(super) fn from_io(subject: &str, error: &io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::NotFound => Reason::NotFound,

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::attempt::{Attempt, Control};
 use super::child::{self, Child, Pipes, Refused};
 use super::connection::{Connection, ConnectionId};
+use super::environment::Environment;
 use super::log::Log;
 use super::orphans::{Leaders, Rest};
 use super::protocol::{
@@ -157,7 +158,7 @@ impl Hub {
         if hello.protocol != PROTOCOL {
             self.connections.remove(&from);
         } else if let Some(connection) = self.connections.get_mut(&from) {
-            connection.environment = hello.environment;
+            connection.environment = Some(Environment::new(hello.environment));
         }
     }
 
@@ -197,12 +198,13 @@ impl Hub {
 
     /// The intent is recorded first: a helper that dies here leaves a successor that looks for the process.
     fn spawn(&mut self, from: ConnectionId, launch: &Launch) -> Result<(Child, Pipes), Refused> {
+        let greeted = self.connections.get(&from).and_then(|connection| connection.environment.as_ref());
+        let base = greeted.ok_or_else(Refused::not_greeted)?;
         let intent = Record::Intent { token: launch.token.clone() };
         self.records.append(&intent).map_err(|error| Refused::from_io("helper.records", &error))?;
         let mut folder = DirBuilder::new();
         let made = folder.recursive(true).mode(0o700).create(&launch.dir);
         made.map_err(|error| Refused::from_io(&launch.dir.to_string_lossy(), &error))?;
-        let base = self.connections.get(&from).map_or(&[][..], |connection| &connection.environment);
         child::spawn(launch, base, &self.identity.mark(&launch.token))
     }
 
