@@ -1,5 +1,5 @@
 //! The helper's one loop: who is connected, which attempts are held, and who is told. It alone changes them;
-//! connections and running attempts are tasks that send it what happens.
+//! connections are tasks that send it what happens, running attempts are tasks that return it.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempt, Control};
@@ -35,9 +36,6 @@ const REAP_TICK: Duration = Duration::from_secs(1);
 pub(super) enum Input {
     Asked(ConnectionId, Request),
     Closed(ConnectionId),
-    Ended(Box<Ended>),
-    /// The task of an attempt panicked: its processes are nobody's, so the helper gives up and its successor ends them.
-    Failed,
 }
 
 pub(super) struct Hub {
@@ -45,6 +43,8 @@ pub(super) struct Hub {
     to_self: UnboundedSender<Input>,
     connections: BTreeMap<ConnectionId, Connection>,
     attempts: BTreeMap<Token, Held>,
+    /// The task of each attempt that is held as running.
+    running: JoinSet<Ended>,
     leaders: Leaders,
     records: Records,
     identity: Identity,
@@ -64,6 +64,7 @@ enum Held {
 }
 
 enum Event {
+    Ended(Result<Ended, JoinError>),
     Input(Input),
     Connected(io::Result<tokio::net::UnixStream>),
     Woke,
@@ -85,6 +86,7 @@ impl Hub {
             to_self,
             connections: BTreeMap::new(),
             attempts: attempts.collect(),
+            running: JoinSet::new(),
             leaders: Leaders::default(),
             records,
             identity,
@@ -98,14 +100,15 @@ impl Hub {
             let wake_at = self.wake_at();
             let event = tokio::select! {
                 biased;
+                Some(ended) = self.running.join_next() => Event::Ended(ended),
                 Some(input) = self.inputs.recv() => Event::Input(input),
                 accepted = listener.accept() => Event::Connected(accepted.map(|(stream, _)| stream)),
                 () = sleep_until(wake_at) => Event::Woke,
             };
             match event {
-                Event::Input(Input::Failed) => {
-                    return Err(io::Error::other("the task of an attempt panicked"));
-                }
+                Event::Ended(Ok(ended)) => self.end(Report::Ended(ended)),
+                // Its processes are nobody's: the helper gives up, and its successor ends them.
+                Event::Ended(Err(panicked)) => return Err(panicked.into()),
                 Event::Input(input) => self.take(input),
                 Event::Connected(stream) => self.connect(stream?),
                 Event::Woke if self.is_idle() => return Ok(()),
@@ -123,8 +126,6 @@ impl Hub {
             }
             Input::Asked(_, Request::Ack(token)) => self.forget(token),
             Input::Closed(id) => drop(self.connections.remove(&id)),
-            Input::Ended(ended) => self.end(Report::Ended(*ended)),
-            Input::Failed => unreachable!("handled by the loop"),
         }
     }
 
@@ -176,7 +177,7 @@ impl Hub {
         match self.attempts.get_mut(&token) {
             Some(Held::Running { owner, stops, .. }) => {
                 *owner = from;
-                // The attempt has just ended and its report is in the inputs.
+                // The attempt has just ended, and its end is about to be taken.
                 let _ended = stops.send(grace);
             }
             Some(Held::Ended { told, .. }) if *told == Some(from) => {}
@@ -222,7 +223,7 @@ impl Hub {
             output: launch.output,
             started_at: at,
         };
-        tokio::task::spawn_local(supervise(attempt, self.to_self.clone()));
+        self.running.spawn_local(attempt.run());
         let record = Unfinished::Started { pid: group.id(), started, at_us: at.as_microsecond() };
         self.record(&record.to_record(launch.token.clone()));
         self.attempts.insert(launch.token, Held::Running { owner, stops, record });
@@ -298,11 +299,4 @@ impl Held {
             Self::Ended { report, .. } => Record::Ended(report.clone()),
         }
     }
-}
-
-async fn supervise(attempt: Attempt, hub: UnboundedSender<Input>) {
-    let ended = tokio::task::spawn_local(attempt.run()).await;
-    let input = ended.map_or(Input::Failed, |ended| Input::Ended(Box::new(ended)));
-    // The hub is gone only when the helper ends.
-    let _ended = hub.send(input);
 }
