@@ -30,8 +30,9 @@ use super::streams::Streams;
 const IDLE_MAX: Duration = Duration::from_secs(2);
 /// How long it stays with ends that nobody has acknowledged: they are in the records too.
 const IDLE_UNACKED_MAX: Duration = Duration::from_secs(60);
-/// How often orphans that ended are collected while attempts run.
-const REAP_TICK: Duration = Duration::from_secs(1);
+/// How often, while an engine is connected or attempts run, orphans that ended are collected and records that waited
+/// for another one are written.
+const BUSY_TICK: Duration = Duration::from_secs(1);
 
 pub(super) enum Input {
     Asked(ConnectionId, Request),
@@ -111,8 +112,13 @@ impl Hub {
                 Event::Ended(Err(panicked)) => return Err(panicked.into()),
                 Event::Input(input) => self.take(input),
                 Event::Connected(stream) => self.connect(stream?),
-                Event::Woke if self.is_idle() => return Ok(()),
-                Event::Woke => self.leaders.reap_others(),
+                Event::Woke => {
+                    let _unrecorded = self.records.write_deferred();
+                    if self.is_idle() {
+                        return Ok(());
+                    }
+                    self.leaders.reap_others();
+                }
             }
         }
     }
@@ -132,7 +138,7 @@ impl Hub {
     /// An idle helper wakes to leave, a busy one to collect orphans. Anything that happens starts the time anew.
     fn wake_at(&self) -> Instant {
         let idle = if self.attempts.is_empty() { IDLE_MAX } else { IDLE_UNACKED_MAX };
-        Instant::now() + if self.is_idle() { idle } else { REAP_TICK }
+        Instant::now() + if self.is_idle() { idle } else { BUSY_TICK }
     }
 
     fn is_idle(&self) -> bool {
@@ -272,7 +278,9 @@ impl Hub {
     fn forget(&mut self, token: Token) {
         if let Some(Held::Ended { .. }) = self.attempts.get(&token) {
             self.attempts.remove(&token);
-            self.record(&Record::Acked { token });
+            // Without it a successor tells the end again, which the engine acknowledges again: it waits for the next
+            // record, which an engine that goes on is about to cause.
+            self.records.defer(&Record::Acked { token });
             self.compact();
         }
     }

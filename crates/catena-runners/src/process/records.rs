@@ -87,6 +87,8 @@ pub(super) struct Records {
     header: Header,
     bytes: u64,
     compact_at: u64,
+    /// Lines that go with the next append.
+    deferred: Vec<u8>,
     /// The last append failed and may have left part of a line.
     torn: bool,
 }
@@ -147,18 +149,41 @@ impl Records {
         let (path, new_path) = (folder.path(FILE), folder.path("helper.records.new"));
         let (file, bytes) =
             write_new(&path, &new_path, &header, records).map_err(Error::io("write the records"))?;
-        Ok(Self { file, path, new_path, header, bytes, compact_at: compact_at(bytes), torn: false })
+        Ok(Self {
+            file,
+            path,
+            new_path,
+            header,
+            bytes,
+            compact_at: compact_at(bytes),
+            deferred: Vec::new(),
+            torn: false,
+        })
     }
 
+    /// Writes `record`, and before it what was deferred. On an error neither is kept.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = line(record);
+        self.defer(record);
+        self.write_deferred()
+    }
+
+    /// Takes a record that may as well be lost.
+    pub(super) fn defer(&mut self, record: &Record) {
+        self.deferred.extend(line(record));
+    }
+
+    pub(super) fn write_deferred(&mut self) -> io::Result<()> {
+        let mut lines = std::mem::take(&mut self.deferred);
+        if lines.is_empty() {
+            return Ok(());
+        }
         if self.torn {
-            line.insert(0, b'\n');
+            lines.insert(0, b'\n');
         }
         self.torn = true;
-        self.file.write_all(&line)?;
+        self.file.write_all(&lines)?;
         self.torn = false;
-        self.bytes += line.len() as u64;
+        self.bytes += lines.len() as u64;
         Ok(())
     }
 
@@ -170,6 +195,7 @@ impl Records {
     pub(super) fn compact(&mut self, records: &[Record]) -> io::Result<()> {
         let (file, bytes) = write_new(&self.path, &self.new_path, &self.header, records)?;
         (self.file, self.bytes, self.compact_at, self.torn) = (file, bytes, compact_at(bytes), false);
+        self.deferred.clear();
         Ok(())
     }
 }
