@@ -29,7 +29,7 @@ use super::streams::Streams;
 /// How long a helper stays with nothing to do.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 /// How long it stays with ends that nobody has acknowledged: they are in the records too.
-const IDLE_UNACKED_MAX: Duration = Duration::from_secs(60);
+const IDLE_UNACKED_MAX: Duration = Duration::from_secs(10);
 /// How often, while an engine is connected or attempts run, orphans that ended are collected and records that waited
 /// for another one are written.
 const BUSY_TICK: Duration = Duration::from_secs(1);
