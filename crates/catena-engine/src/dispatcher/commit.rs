@@ -143,12 +143,12 @@ impl AfterCommit {
             self.shared.launcher.perform(act);
         }
         self.acknowledge();
-        if let Some(update) = &self.publish {
-            self.shared.hub.publish(self.execution, update);
-        }
         if let Some(seq) = self.durable {
             // A dispatcher that has stopped needs to let nothing go.
             drop(self.shared.inputs.send(Input::Durable { execution: self.execution, seq }));
+        }
+        if let Some(update) = &self.publish {
+            self.shared.hub.publish(self.execution, update);
         }
     }
 

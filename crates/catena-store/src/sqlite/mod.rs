@@ -52,9 +52,12 @@ impl SqliteStore {
 
     /// Opens a store for writing, making or migrating it; the lock says that no one else does.
     pub fn open(path: &Path, _lock: &HostLock) -> Result<Self, Error> {
-        let mut connection = connect_writer(path)?;
-        schema::migrate(&mut connection, path)?;
-        let writer = Writer::start(connection)?;
+        let open = || {
+            let mut connection = connect_writer(path)?;
+            schema::migrate(&mut connection, path)?;
+            Writer::start(connection, path)
+        };
+        let writer = open().map_err(|error| error.at(path))?;
         Ok(Self { path: path.to_owned(), readers: Mutex::default(), writer: Some(writer) })
     }
 

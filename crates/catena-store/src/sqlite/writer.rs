@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -41,7 +42,7 @@ struct Counts {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, Error> {
         let previous: Option<String> = connection
             .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
@@ -49,7 +50,13 @@ impl Writer {
         let lease = take_lease(&connection)?;
         let (queue, receiver) = channel();
         let counts = Arc::new(Counts::default());
-        let worker = Worker { connection, lease, heads: HashMap::new(), counts: Arc::clone(&counts) };
+        let worker = Worker {
+            path: path.to_owned(),
+            connection,
+            lease,
+            heads: HashMap::new(),
+            counts: Arc::clone(&counts),
+        };
         let thread = std::thread::Builder::new()
             .name("catena-writer".into())
             .spawn(move || worker.run(&receiver))
@@ -116,6 +123,7 @@ fn take_lease(connection: &Connection) -> Result<Lease, Error> {
 }
 
 struct Worker {
+    path: PathBuf,
     connection: Connection,
     lease: Lease,
     heads: HashMap<ExecutionId, Head>,
@@ -151,6 +159,7 @@ impl Worker {
             Err(error) => {
                 // What the heads say was never written.
                 self.heads.clear();
+                let error = error.at(&self.path);
                 commits.iter().map(|_| Err(error.clone())).collect()
             }
         }
