@@ -7,9 +7,9 @@ use std::{
 };
 
 use catena_core::{ExecutionId, State};
-use catena_runners::{Files, FunctionRunner, ProcessRunner};
+use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner};
 use catena_store::{
-    Actor, ExecutionFilter, ExecutionRow, Store,
+    Actor, ExecutionFilter, ExecutionRow, Lease, Store,
     sqlite::{HostLock, SqliteStore},
 };
 
@@ -42,7 +42,7 @@ impl Engine {
         let found = find_unfinished(&*store, config.reach, sqlite.is_same_boot())?;
         let next_number = store.next_number()?;
         let (inputs, receiver) = channel();
-        let launcher = launcher(&config, &inputs, Arc::clone(&store))?;
+        let launcher = launcher(&config, &inputs, Arc::clone(&store), lease)?;
         let shared = Arc::new(Shared {
             store,
             clock: config.clock,
@@ -172,14 +172,16 @@ fn launcher(
     config: &Config,
     inputs: &std::sync::mpsc::Sender<Input>,
     store: Arc<dyn Store>,
+    lease: Lease,
 ) -> Result<Launcher, Error> {
     let sink = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
     let functions = FunctionRunner::new(config.functions.clone(), threads, sink.clone())
         .map_err(Error::io("start the threads of functions"))?;
     let (places, files) = (config.places.clone(), Box::new(StoredFiles(store)));
-    let processes =
-        ProcessRunner::new(places, files, Arc::clone(&config.helper), config.environment.clone(), sink);
+    let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
+    let helper = HelperAccess { command, environment, lease: lease.0 };
+    let processes = ProcessRunner::new(places, files, helper, sink);
     Ok(Launcher::new(functions, processes))
 }
 

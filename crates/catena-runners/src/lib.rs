@@ -14,4 +14,4 @@ mod shell;
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
 pub use function::{Call, Function, FunctionRunner, Functions};
 pub use prepare::CONTEXT_VARIABLE;
-pub use process_runner::{Files, HelperCommand, ProcessRunner, RunnerError};
+pub use process_runner::{Files, HelperAccess, HelperCommand, ProcessRunner, RunnerError};

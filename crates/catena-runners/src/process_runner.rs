@@ -25,6 +25,15 @@ pub trait Files: Send + Sync {
 /// Makes the command that runs the helper.
 pub type HelperCommand = Arc<dyn Fn() -> Command + Send + Sync>;
 
+/// How the helper is reached, and with what right.
+pub struct HelperAccess {
+    pub command: HelperCommand,
+    /// What every process starts from.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The lease under which the engine writes.
+    pub lease: u64,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot reach the process helper: {0}")]
 pub struct RunnerError(#[from] Error);
@@ -32,8 +41,7 @@ pub struct RunnerError(#[from] Error);
 pub struct ProcessRunner {
     places: Places,
     files: Box<dyn Files>,
-    helper: HelperCommand,
-    environment: Vec<(OsString, OsString)>,
+    helper: HelperAccess,
     sink: Arc<dyn Sink>,
     live: Mutex<HashMap<Token, Live>>,
     client: Mutex<Option<Client>>,
@@ -50,19 +58,16 @@ struct Live {
 }
 
 impl ProcessRunner {
-    /// `environment` is what every process starts from.
     pub fn new(
         places: Places,
         files: Box<dyn Files>,
-        helper: HelperCommand,
-        environment: Vec<(OsString, OsString)>,
+        helper: HelperAccess,
         sink: Arc<dyn Sink>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             places,
             files,
             helper,
-            environment,
             sink,
             live: Mutex::default(),
             client: Mutex::default(),
@@ -111,8 +116,9 @@ impl ProcessRunner {
 
     fn connect(&self) -> Result<Client, Error> {
         let dir = self.places.helper();
-        let start = || (self.helper)();
-        let helper = Helper { dir: &dir, start: &start, environment: &self.environment };
+        let HelperAccess { command, environment, lease } = &self.helper;
+        let start = || command();
+        let helper = Helper { dir: &dir, start: &start, environment, lease: *lease };
         let (reports, lost) = (Weak::clone(&self.this), Weak::clone(&self.this));
         Client::connect(
             &helper,

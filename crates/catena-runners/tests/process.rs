@@ -12,7 +12,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use catena_runners::process::{
-    CannotStart, Client, Ended, Exit, Helper, Launch, Output, Reason, Report, Token, WhenUnknown, serve,
+    CannotStart, Client, Ended, Error, Exit, Helper, Launch, Output, Reason, Report, Token, WhenUnknown,
+    serve,
 };
 use tempfile::TempDir;
 
@@ -37,6 +38,7 @@ const TESTS: &[(&str, fn())] = &[
     ("a_daemon_ends_with_its_attempt_alone", a_daemon_ends_with_its_attempt_alone),
     ("a_daemon_without_environment_ends_too", a_daemon_without_environment_ends_too),
     ("an_attempt_survives_its_engine", an_attempt_survives_its_engine),
+    ("an_engine_that_was_overtaken_has_no_say", an_engine_that_was_overtaken_has_no_say),
     ("an_end_is_told_until_acknowledged", an_end_is_told_until_acknowledged),
     ("an_acknowledgement_of_no_end_is_harmless", an_acknowledgement_of_no_end_is_harmless),
     ("an_end_outlives_its_helper", an_end_outlives_its_helper),
@@ -102,6 +104,10 @@ struct Engine {
 
 impl Engine {
     fn connect(folder: &Path) -> Self {
+        Self::connect_under(folder, 1).unwrap()
+    }
+
+    fn connect_under(folder: &Path, lease: u64) -> Result<Self, Error> {
         let (send, reports) = channel();
         let (lose, lost) = channel();
         let environment: Vec<_> = std::env::vars_os()
@@ -109,13 +115,13 @@ impl Engine {
             .chain([("ODD".into(), std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff, b'b']))])
             .collect();
         let start = || role("helper", &folder.join("helper"));
-        let helper = Helper { dir: &folder.join("helper"), start: &start, environment: &environment };
+        let helper = Helper { dir: &folder.join("helper"), start: &start, environment: &environment, lease };
         let client = Client::connect(
             &helper,
             move |report| send.send(report).unwrap(),
             move || lose.send(()).unwrap(),
         );
-        Self { client: client.unwrap(), reports, lost }
+        Ok(Self { client: client?, reports, lost })
     }
 
     fn report(&self) -> Report {
@@ -413,6 +419,19 @@ fn an_attempt_survives_its_engine() {
     let ended = engine.ended();
     assert_eq!((ended.exit, ended.stdout.as_slice()), (Exit::Code(0), &b"went on\n"[..]));
     assert_eq!(ended.pid.unwrap().to_string(), pid);
+}
+
+fn an_engine_that_was_overtaken_has_no_say() {
+    let bench = Bench::new();
+    let successor = Engine::connect_under(bench.folder.path(), 2).unwrap();
+    // Decided before, asked for too late: the successor has had its end acknowledged by now.
+    drop(bench.engine.client.launch(bench.shell("echo late > late")));
+    bench.engine.lost.recv_timeout(PATIENCE).expect("it is told by the end of its connection");
+    successor.run(Launch { token: Token::new("next"), ..bench.shell("true") });
+    assert!(!bench.folder.path().join("late").exists());
+    assert!(successor.client.held().is_empty());
+    let again = Engine::connect_under(bench.folder.path(), 1);
+    assert!(matches!(again, Err(Error::Overtaken { theirs: 2, ours: 1 })));
 }
 
 fn an_end_is_told_until_acknowledged() {

@@ -35,6 +35,8 @@ pub struct Helper<'a> {
     pub start: &'a dyn Fn() -> Command,
     /// The base environment of every process launched over the connection.
     pub environment: &'a [(OsString, OsString)],
+    /// Of the engine's right to its store; the helper obeys the latest it has heard of, and no one before.
+    pub lease: u64,
 }
 
 /// A connection. Dropping it leaves running attempts to run.
@@ -189,12 +191,15 @@ fn try_reach(folder: &Folder, helper: &Helper<'_>) -> Result<(BufReader<UnixStre
 fn greet(stream: UnixStream, helper: &Helper<'_>) -> Result<(BufReader<UnixStream>, HelperHello), Error> {
     let environment =
         helper.environment.iter().map(|(name, value)| Variable(name.clone(), value.clone())).collect();
-    let hello = line(&Request::Hello(EngineHello { protocol: PROTOCOL, environment }));
+    let hello = line(&Request::Hello(EngineHello { protocol: PROTOCOL, lease: helper.lease, environment }));
     (&stream).write_all(&hello).map_err(Error::io("write to the helper"))?;
     stream.set_read_timeout(Some(HELLO_MAX)).map_err(Error::io("set a time limit"))?;
     let mut reading = BufReader::new(stream);
     let hello = match read_answer(&mut reading)? {
-        Answer::Hello(hello) if hello.protocol == PROTOCOL => hello,
+        Answer::Hello(hello) if hello.protocol == PROTOCOL && hello.lease <= helper.lease => hello,
+        Answer::Hello(hello) if hello.protocol == PROTOCOL => {
+            return Err(Error::Overtaken { theirs: hello.lease, ours: helper.lease });
+        }
         Answer::Hello(hello) => return Err(Error::Protocol { theirs: hello.protocol, ours: PROTOCOL }),
         Answer::Report(_) => return Err(Error::HelperFailed { message: "it did not greet".to_owned() }),
     };

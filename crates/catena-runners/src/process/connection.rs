@@ -20,6 +20,7 @@ pub(super) struct Connection {
     answers: UnboundedSender<Vec<u8>>,
     /// None until it has greeted.
     pub(super) environment: Option<Environment>,
+    pub(super) lease: u64,
 }
 
 impl Connection {
@@ -28,7 +29,7 @@ impl Connection {
         let (answers, to_write) = unbounded_channel();
         tokio::task::spawn_local(read(id, reading, inputs));
         tokio::task::spawn_local(write(writing, to_write));
-        Self { answers, environment: None }
+        Self { answers, environment: None, lease: 0 }
     }
 
     pub(super) fn report(&self, report: &Report) {

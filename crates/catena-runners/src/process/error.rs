@@ -16,6 +16,9 @@ pub enum Error {
     /// A helper of another release holds the folder; it leaves when its attempts have ended.
     #[error("talk to the running helper: it speaks protocol {theirs}, this program {ours}")]
     Protocol { theirs: u32, ours: u32 },
+    /// An engine with a later lease serves the store by now: this one has no say any more.
+    #[error("talk to the running helper: it serves lease {theirs}, this process has {ours}")]
+    Overtaken { theirs: u64, ours: u64 },
     /// A line that is no message, or one too many bytes long.
     #[error("read a message of the helper: {0}")]
     Malformed(#[from] serde_json::Error),

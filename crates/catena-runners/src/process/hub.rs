@@ -50,6 +50,8 @@ pub(super) struct Hub {
     records: Records,
     identity: Identity,
     next_connection: u64,
+    /// The latest lease that an engine has come with.
+    lease: u64,
 }
 
 /// What a helper says of itself, and what it marks its processes with.
@@ -92,6 +94,7 @@ impl Hub {
             records,
             identity,
             next_connection: 0,
+            lease: 0,
         }
     }
 
@@ -125,6 +128,8 @@ impl Hub {
 
     fn take(&mut self, input: Input) {
         match input {
+            // Who has been left, or overtaken, has no say any more.
+            Input::Asked(from, _) if !self.connections.contains_key(&from) => {}
             Input::Asked(from, Request::Hello(hello)) => self.greet(from, hello),
             Input::Asked(from, Request::Launch(launch)) => self.launch(from, *launch),
             Input::Asked(from, Request::Stop { token, grace_ms }) => {
@@ -152,13 +157,16 @@ impl Hub {
         self.connections.insert(id, Connection::open(id, stream, self.to_self.clone()));
     }
 
-    /// Another protocol hears ours and is left: it cannot understand more.
+    /// Another protocol hears ours and is left: it cannot understand more. So is an engine that was overtaken: what
+    /// it may still ask for is what it decided before, and its successor has decided anew.
     fn greet(&mut self, from: ConnectionId, hello: EngineHello) {
+        self.lease = self.lease.max(hello.lease);
         let answer = Answer::Hello(HelperHello {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             boot_id: self.identity.boot_id.clone(),
             instance: self.identity.instance.clone(),
+            lease: self.lease,
             held: self.attempts.keys().cloned().collect(),
         });
         self.answer(from, &answer);
@@ -166,7 +174,10 @@ impl Hub {
             self.connections.remove(&from);
         } else if let Some(connection) = self.connections.get_mut(&from) {
             connection.environment = Some(Environment::new(hello.environment));
+            connection.lease = hello.lease;
         }
+        let latest = self.lease;
+        self.connections.retain(|_, other| other.environment.is_none() || other.lease == latest);
     }
 
     fn launch(&mut self, from: ConnectionId, launch: Launch) {

@@ -178,6 +178,8 @@ pub(super) enum ReportAnswer<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EngineHello {
     pub(super) protocol: u32,
+    /// Of the engine's right to the store: a later one has taken over from all before it.
+    pub(super) lease: u64,
     /// Sent once; a launch names only what it adds.
     pub(super) environment: Vec<Variable>,
 }
@@ -189,6 +191,8 @@ pub(super) struct HelperHello {
     pub(super) boot_id: String,
     /// Differs for each process that has ever served the folder in this boot.
     pub(super) instance: String,
+    /// The latest that an engine has come with.
+    pub(super) lease: u64,
     /// Every attempt that runs or whose end is not acknowledged.
     pub(super) held: Vec<Token>,
 }
