@@ -76,8 +76,11 @@ struct LogFile {
     unsynced: Shared,
 }
 
+/// The open logs by path.
+type Files = HashMap<Vec<u8>, Weak<Mutex<Unsynced>>>;
+
 fn shared(path: &CStr) -> Shared {
-    static FILES: Mutex<Option<HashMap<Vec<u8>, Weak<Mutex<Unsynced>>>>> = Mutex::new(None);
+    static FILES: Mutex<Option<Files>> = Mutex::new(None);
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
     let entry = files.get_or_insert_default().entry(path.to_bytes().to_vec()).or_default();
     entry.upgrade().unwrap_or_else(|| {

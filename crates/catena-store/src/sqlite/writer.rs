@@ -42,12 +42,12 @@ struct Counts {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, Error> {
+    pub(super) fn start(mut connection: Connection, path: &Path) -> Result<Self, Error> {
         let previous: Option<String> = connection
             .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
         let is_same_boot = previous.is_none_or(|boot| boot == boot_id());
-        let lease = take_lease(&connection)?;
+        let lease = take_lease(&mut connection)?;
         let (queue, receiver) = channel();
         let counts = Arc::new(Counts::default());
         let worker = Worker {
@@ -113,13 +113,17 @@ fn boot_id() -> String {
         .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
-fn take_lease(connection: &Connection) -> Result<Lease, Error> {
+/// The time is read when nobody else can write any more: nothing under an earlier lease is later.
+fn take_lease(connection: &mut Connection) -> Result<Lease, Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    connection.execute(
+    transaction.execute(
         "INSERT INTO leases (pid, boot, at) VALUES (?, ?, ?)",
         params![std::process::id(), boot_id(), i64::try_from(at.as_micros()).unwrap_or(i64::MAX)],
     )?;
-    Ok(Lease(connection.last_insert_rowid().unsigned_abs()))
+    let lease = Lease(transaction.last_insert_rowid().unsigned_abs());
+    transaction.commit()?;
+    Ok(lease)
 }
 
 struct Worker {
