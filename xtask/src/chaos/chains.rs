@@ -45,19 +45,23 @@ pub(super) enum Kind {
     Patient,
 }
 
-const KINDS: [Kind; 12] = [
+/// In the order in which they come; what waits for a timer more often, since most kills meet something else.
+const KINDS: [Kind; 15] = [
     Kind::Sequence,
     Kind::Retry,
     Kind::Continue,
     Kind::Fail,
     Kind::Group,
+    Kind::Retry,
     Kind::Each,
     Kind::Parallel,
+    Kind::Retry,
     Kind::Rollback,
     Kind::Timeout,
     Kind::Leftover,
     Kind::File,
     Kind::Patient,
+    Kind::Retry,
 ];
 
 impl Kind {
@@ -222,7 +226,7 @@ impl Author<'_> {
 
     fn retry(&mut self) -> Json {
         let attempts = u32::try_from(self.random.between(1, 3)).expect("a small number");
-        let pause_ms = self.random.between(200, 900);
+        let pause_ms = self.random.between(300, 1_500);
         let pause = pause_ms as f64 / 1_000.0;
         let retry = json!({"max_attempts": 5, "initial_delay": pause, "backoff_factor": 1, "jitter": false});
         let failing = with(self.failing(attempts), json!({"retry_config": retry}));

@@ -74,7 +74,7 @@ struct Round {
     /// Cancel an unfinished execution; when, and which.
     cancel: Option<(Duration, u64)>,
     /// What a host is asked to start while it is held up.
-    late: Draft,
+    late: Option<Draft>,
     pause: Duration,
 }
 
@@ -98,7 +98,7 @@ impl Round {
         Self {
             moment,
             starts,
-            late: draft(random),
+            late: matches!(moment, Moment::Overtaken(_)).then(|| draft(random)),
             is_direct: random.one_in(3),
             repeat: random.one_in(4).then(|| random.between(0, 1_000)),
             cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
@@ -130,7 +130,7 @@ pub(super) fn run(options: &Options, fault: Option<&str>) -> Result<Outcome> {
     let catena = build(&work)?;
     let site = Site { home: work.join("home"), catena, fault: fault.map(str::to_owned), work: work.clone() };
     let mut driver = Driver::new(site, options)?;
-    driver.kill_often(options.kills)?;
+    driver.kill_often(options.kills())?;
     driver.let_end()?;
     let account = driver.finish()?;
     let outcome = verdict::of(&account)?;
@@ -256,7 +256,7 @@ impl Driver {
             }
         }
         let killed = match round.moment {
-            Moment::Overtaken(held) => self.overtake(held, &round.late)?,
+            Moment::Overtaken(held) => self.overtake(held, round.late.as_ref())?,
             _ => self.kill_host()?,
         };
         self.hear_for(round.pause)?;
@@ -402,12 +402,14 @@ impl Driver {
     }
 
     /// The host is held up, another one takes the store, the first wakes up and must not write any more.
-    fn overtake(&mut self, held: Duration, late: &Draft) -> Result<bool> {
+    fn overtake(&mut self, held: Duration, late: Option<&Draft>) -> Result<bool> {
         let Some(first) = self.engines.host() else { return Ok(false) };
         self.engines.signal(first, Signal::STOP)?;
         // Knocks at the first one's door, and is let in by it when it wakes up.
-        let number = self.add_start(late)?;
-        self.carry_out(Order::Start(number))?;
+        if let Some(late) = late {
+            let number = self.add_start(late)?;
+            self.carry_out(Order::Start(number))?;
+        }
         self.hear_for(Duration::from_millis(80))?;
         let second = self.engines.overtake(Purpose::Start(KEEPER_START), &self.keeper, KEEPER)?;
         self.hear_for(held)?;

@@ -5,7 +5,7 @@ use catena_core::faults::Fault;
 
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    pub(super) kills: u32,
+    kills: Option<u32>,
     pub(super) seed: u64,
     pub(super) faults: Faults,
     /// Leave the folder of the test where it is.
@@ -23,12 +23,12 @@ const USAGE: &str = "usage: cargo xtask chaos [--kills N] [--seed S] [--fault NA
 
 impl Options {
     pub(super) fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { kills: 50, seed: 1, faults: Faults::None, keep: false };
+        let mut options = Self { kills: None, seed: 1, faults: Faults::None, keep: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().with_context(|| format!("`{arg}` needs a value\n{USAGE}"));
             match arg.as_str() {
-                "--kills" => options.kills = value()?.parse().context("--kills is a number")?,
+                "--kills" => options.kills = Some(value()?.parse().context("--kills is a number")?),
                 "--seed" => options.seed = value()?.parse().context("--seed is a number")?,
                 "--fault" => options.faults = Faults::One(known(value()?)?),
                 "--all-faults" => options.faults = Faults::All,
@@ -37,6 +37,11 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// A planted fault shows soon.
+    pub(super) fn kills(&self) -> u32 {
+        self.kills.unwrap_or(if self.faults == Faults::None { 50 } else { 20 })
     }
 }
 
