@@ -1,0 +1,4 @@
+//! Nothing yet.
+pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {
+    Ok(())
+}
