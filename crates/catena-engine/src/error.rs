@@ -1,11 +1,13 @@
 //! What an engine answers when it cannot do what it was asked.
 
 use catena_core::{ExecutionId, Rejection, chain::ParamProblem};
+use catena_store::Error as StoreError;
+use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Store(#[from] catena_store::Error),
+    Store(#[from] StoreError),
     #[error("{0}")]
     Rejected(#[from] Rejection),
     #[error("there is no execution {0}")]
@@ -17,8 +19,40 @@ pub enum Error {
     /// A storage error stopped the engine; nothing acknowledged is lost.
     #[error("the engine has stopped: {0}")]
     Stopped(String),
+    /// What the host of the store answered.
+    #[error("{message}")]
+    Host { kind: Kind, message: String },
     #[error("cannot {doing}: {message}")]
     Io { doing: &'static str, message: String },
+}
+
+/// What a caller can make of an error, also where it comes from another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    NotFound,
+    /// What was asked does not fit what is.
+    Conflict,
+    /// The parameters of a start.
+    Input,
+    Store,
+    DiskFull,
+    Environment,
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Store(StoreError::NotFound(_)) | Self::UnknownExecution(_) => Kind::NotFound,
+            Self::Store(StoreError::Unavailable { disk_full: true, .. }) => Kind::DiskFull,
+            Self::Store(StoreError::Locked { .. } | StoreError::KeyTaken { .. }) => Kind::Conflict,
+            Self::Store(_) | Self::Stopped(_) => Kind::Store,
+            Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
+            Self::Params(_) => Kind::Input,
+            Self::Host { kind, .. } => *kind,
+            Self::Io { .. } => Kind::Environment,
+        }
+    }
 }
 
 fn list(problems: &[ParamProblem]) -> String {

@@ -1,4 +1,4 @@
-//! The helper's folder: socket, lock and records. Everything is reached through the open directory, so neither a
+//! A folder with a socket, for the helper also with lock and records. Everything is reached through the open directory, so neither a
 //! path longer than a socket address (107 bytes) nor a change of working directory matters.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-pub(super) struct Folder {
+/// An open folder.
+pub struct Folder {
     open: File,
 }
 
@@ -20,7 +21,7 @@ pub(super) struct Lock {
 
 impl Folder {
     /// Opens the folder, made with mode 0700 where it is missing.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let flags = (OFlags::PATH | OFlags::DIRECTORY).bits();
         let open = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(dir)?;
@@ -31,7 +32,8 @@ impl Folder {
         self.path("helper.sock")
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// The way to a file in it, short enough for a socket address and good as long as the folder is open.
+    pub fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.open.as_raw_fd()))
     }
 

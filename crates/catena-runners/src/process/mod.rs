@@ -17,5 +17,6 @@ mod streams;
 
 pub use client::{Client, Helper};
 pub use error::Error;
+pub use folder::Folder;
 pub use protocol::{CannotStart, Ended, Exit, Launch, Output, Reason, Report, Token, WhenUnknown};
 pub use server::serve;

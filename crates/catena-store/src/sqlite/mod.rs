@@ -22,6 +22,7 @@ use self::writer::Writer;
 pub use self::{
     check::{Finding, check, rebuild},
     lock::HostLock,
+    schema::FORMAT,
 };
 use crate::{Commit, Done, Error, ExecutionRow, Lease, Store};
 

@@ -12,7 +12,7 @@ const APPLICATION_ID: i32 = 0x4341_544e;
 /// Scripts in order; the store's format is how many of them it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
 
-pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
+pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 
 /// Refuses what is no store, and stores of a newer version.
 pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {

@@ -1,0 +1,93 @@
+//! Another process's side of the socket.
+
+use std::{io::BufReader, os::unix::net::UnixStream, path::Path};
+
+use catena_core::ExecutionId;
+use catena_runners::process::Folder;
+use catena_store::Actor;
+
+use super::{
+    protocol::{Hello, PROTOCOL, Request, Response, SOCKET},
+    server::{read_line, write_line},
+};
+use crate::{Error, StartRequest, Started, error::Kind};
+
+/// A connection to the host of a store.
+pub struct HostClient {
+    stream: UnixStream,
+    reading: BufReader<UnixStream>,
+    pid: u32,
+}
+
+impl HostClient {
+    /// Connects to the host of the store in `home`; `None` if none listens.
+    pub fn connect(home: &Path) -> Result<Option<Self>, Error> {
+        let folder = Folder::open(home).map_err(Error::io("open the home folder"))?;
+        let Ok(stream) = UnixStream::connect(folder.path(SOCKET)) else { return Ok(None) };
+        let talk = |stream: UnixStream| -> std::io::Result<(Self, Hello)> {
+            write_line(&stream, &Hello::mine())?;
+            let mut reading = BufReader::new(stream.try_clone()?);
+            let hello: Hello = read_line(&mut reading)?;
+            Ok((Self { stream, reading, pid: hello.pid }, hello))
+        };
+        let (client, hello) = talk(stream).map_err(Error::io("talk to the host of the store"))?;
+        if hello.protocol != PROTOCOL {
+            let message = format!(
+                "process {} of Catena {} hosts the store and speaks another protocol; end it or use that version",
+                hello.pid, hello.version
+            );
+            return Err(Error::Host { kind: Kind::Conflict, message });
+        }
+        Ok(Some(client))
+    }
+
+    /// The process that hosts the store.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub fn start(&mut self, request: StartRequest) -> Result<Started, Error> {
+        match self.ask(&Request::Start(Box::new(request.into())))? {
+            Response::Started { execution, is_new } => Ok(Started { execution, is_new }),
+            other => Err(refusal(other)),
+        }
+    }
+
+    pub fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
+        match self.ask(&Request::Cancel { execution, rollback, actor })? {
+            Response::Done => Ok(()),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Asks for announcements of an execution's commits; [`Self::next_commit`] then gives them.
+    pub fn follow(&mut self, execution: ExecutionId) -> Result<(), Error> {
+        write_line(&self.stream, &Request::Follow { execution }).map_err(gone)
+    }
+
+    /// The next announcement: up to which event there is something to read, and whether that is the last.
+    pub fn next_commit(&mut self) -> Result<(u64, bool), Error> {
+        match read_line(&mut self.reading).map_err(gone)? {
+            Response::Committed { seq, ended } => Ok((seq, ended)),
+            other => Err(refusal(other)),
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Response, Error> {
+        write_line(&self.stream, request).map_err(gone)?;
+        read_line(&mut self.reading).map_err(gone)
+    }
+}
+
+fn gone(error: std::io::Error) -> Error {
+    Error::Stopped(format!("the host of the store has gone ({error})"))
+}
+
+fn refusal(response: Response) -> Error {
+    match response {
+        Response::Refused { kind, message } => Error::Host { kind, message },
+        Response::Started { .. } | Response::Done | Response::Committed { .. } => {
+            Error::Host { kind: Kind::Conflict, message: "the host answered another question".to_owned() }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is said over the socket: one JSON object per line.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use catena_core::{Chain, ExecutionId, Value};
+use catena_store::{Actor, StepFile, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, StartRequest, error::Kind};
+
+/// Programs of different protocols do not talk.
+pub(super) const PROTOCOL: u32 = 1;
+pub(super) const SOCKET: &str = "catena.sock";
+/// The longest message: a definition with all its step files.
+pub(super) const MESSAGE_MAX: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) protocol: u32,
+    pub(super) version: String,
+    pub(super) pid: u32,
+}
+
+impl Hello {
+    pub(super) fn mine() -> Self {
+        Self { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    Start(Box<StartDto>),
+    Cancel {
+        execution: ExecutionId,
+        rollback: bool,
+        actor: Actor,
+    },
+    /// Announce the commits of an execution until its end.
+    Follow {
+        execution: ExecutionId,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Response {
+    Started {
+        execution: ExecutionId,
+        is_new: bool,
+    },
+    Done,
+    /// Events up to `seq` are in the store.
+    Committed {
+        seq: u64,
+        ended: bool,
+    },
+    Refused {
+        kind: Kind,
+        message: String,
+    },
+}
+
+impl Response {
+    pub(super) fn refused(error: &Error) -> Self {
+        Self::Refused { kind: error.kind(), message: error.to_string() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StartDto {
+    chain: Chain,
+    source: String,
+    /// The bytes of step files, in base64.
+    files: Vec<String>,
+    params: BTreeMap<String, Value>,
+    key: Option<String>,
+    actor: Actor,
+}
+
+impl From<StartRequest> for StartDto {
+    fn from(request: StartRequest) -> Self {
+        Self {
+            chain: Chain::clone(&request.version.chain),
+            source: request.version.source.clone(),
+            files: request.version.files.iter().map(|file| STANDARD.encode(&file.bytes)).collect(),
+            params: request.params,
+            key: request.key,
+            actor: request.actor,
+        }
+    }
+}
+
+impl StartDto {
+    /// The digest is made anew from what has arrived.
+    pub(super) fn into_request(self) -> Result<StartRequest, base64::DecodeError> {
+        let files: Result<Vec<StepFile>, _> =
+            self.files.iter().map(|text| STANDARD.decode(text).map(StepFile::new)).collect();
+        let version = Arc::new(Version::new(self.chain, self.source, files?));
+        Ok(StartRequest { version, params: self.params, key: self.key, actor: self.actor })
+    }
+}

@@ -1,0 +1,61 @@
+//! The command line. Each command's own arguments stand in its file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "catena",
+    version,
+    about = "Runs chains: multi-step tasks that carry data from step to step and survive crashes",
+    after_help = "Example:\n  catena run examples/data-pipeline/chain.yaml\n\nExit codes: 0 completed, 1 failed, \
+                  2 usage, 3 definition, 4 not found, 5 conflict, 6 store, 7 environment, 8 cancelled, \
+                  9 waits for a person, 70 a bug of Catena's own, 130 interrupted."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where things are.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Place {
+    /// Folder of the store, logs and private folders [default: $XDG_STATE_HOME/catena]
+    #[arg(long, global = true, env = "CATENA_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The store, an SQLite file [default: catena.db in the home folder]
+    #[arg(long, global = true, env = "CATENA_STORE", value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a chain and follow it to its end
+    Run(commands::run::RunArgs),
+    /// Find every mistake in definitions, without running anything
+    Check(commands::check::CheckArgs),
+    /// Explain an error code
+    Explain(commands::explain::ExplainArgs),
+    /// Look at executions, and cancel them
+    Ps(commands::ps::PsArgs),
+    /// Look whether the store is whole
+    Doctor(commands::doctor::DoctorArgs),
+    /// Print the version
+    Version(commands::version::VersionArgs),
+    /// Serve a folder as process helper; started by Catena itself
+    #[command(hide = true)]
+    Helper(commands::helper::HelperArgs),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+    Jsonl,
+}

@@ -1,0 +1,82 @@
+//! Reading a definition with its step files from disk.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use catena_spec::{Checked, Colour, Files, Source, dto::ProblemDto, render};
+use catena_store::{StepFile, Version};
+
+use crate::{
+    exit::{Code, Failure},
+    output,
+};
+
+/// The longest definition that is read: beyond it the parser refuses anyway.
+const DEFINITION_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+pub(crate) struct Definition {
+    pub(crate) source: Source,
+    pub(crate) checked: Checked,
+}
+
+impl Definition {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let bytes = read_limited(path, DEFINITION_MAX_BYTES).map_err(|error| unreadable(path, &error))?;
+        let source = Source::from_bytes(path.display().to_string(), &bytes);
+        let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let checked = catena_spec::check(&source, &Disk { folder });
+        Ok(Self { source, checked })
+    }
+
+    pub(crate) fn problems(&self) -> Vec<ProblemDto> {
+        self.checked.problems.iter().map(|problem| ProblemDto::new(problem, &self.source)).collect()
+    }
+
+    /// Shows the problems as a person reads them.
+    pub(crate) fn tell_problems(&self) {
+        let colour = if output::stderr_colour() { Colour::On } else { Colour::Off };
+        if !self.checked.problems.is_empty() {
+            eprintln!("{}", render(&self.checked.problems, &self.source, colour).trim_end());
+        }
+        if self.checked.left_out > 0 {
+            eprintln!("… and {} more", self.checked.left_out);
+        }
+    }
+
+    /// The version that this definition is, if it has no error.
+    pub(crate) fn into_version(self) -> Option<Version> {
+        let files = self.checked.files.into_iter().map(|file| StepFile::new(file.bytes)).collect();
+        Some(Version::new(self.checked.chain?, self.source.text().to_owned(), files))
+    }
+}
+
+struct Disk {
+    folder: Option<PathBuf>,
+}
+
+impl Files for Disk {
+    fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+        read_limited(path, limit as u64 + 1)
+    }
+}
+
+fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => Code::NotFound,
+        _ => Code::Environment,
+    };
+    Failure::new(code, format!("cannot read {}: {error}", path.display()))
+        .next("catena run FILE, with the path of a definition (YAML or JSON)")
+}

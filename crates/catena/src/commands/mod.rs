@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub(crate) mod check;
+mod definition;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod helper;
+mod interrupt;
+mod progress;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod version;

@@ -1,0 +1,41 @@
+//! `catena ps cancel`: asks an execution to end, through its host or for a moment without one.
+
+use catena_core::ExecutionId;
+use catena_engine::Reach;
+use catena_store::Store;
+use clap::Args;
+
+use super::execution_id;
+use crate::{
+    exit::{Code, Failure},
+    home::Locations,
+    hosting::{self, Host},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  catena ps cancel 42")]
+pub(super) struct CancelArgs {
+    /// The execution's number
+    #[arg(value_parser = execution_id)]
+    id: ExecutionId,
+}
+
+pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Failure> {
+    let row = hosting::reader(locations)?.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+    if row.status.is_end() {
+        let message = format!("execution {} has ended: {}", args.id, row.status);
+        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", args.id)));
+    }
+    let mut host = Host::reach(locations, Reach::Only(args.id))?;
+    host.cancel(args.id)?;
+    match &host {
+        Host::Here { engine, .. } => {
+            let row = engine.wait(args.id)?;
+            eprintln!("execution {} {}", args.id, row.status);
+        }
+        Host::There(client) => {
+            eprintln!("execution {} is being cancelled by its host, process {}", args.id, client.pid());
+        }
+    }
+    Ok(Code::Completed)
+}

@@ -1,0 +1,116 @@
+//! `catena ps logs`: what the steps of an execution wrote, attempt by attempt; with `-f` as they write it.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek, SeekFrom},
+    path::PathBuf,
+    time::Duration,
+};
+
+use catena_core::{AttemptNo, ExecutionId};
+use catena_store::{StepRow, Store, sqlite::SqliteStore};
+use clap::Args;
+
+use super::execution_id;
+use crate::{
+    exit::{Code, Failure},
+    home::Locations,
+    hosting, output,
+};
+
+/// How often a follower looks for new lines: it reads beside the host and owes it nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  catena ps logs 42\n  catena ps logs 42 -f")]
+pub(super) struct LogsArgs {
+    /// The execution's number
+    #[arg(value_parser = execution_id)]
+    id: ExecutionId,
+    /// Follow until the execution ends
+    #[arg(short, long)]
+    follow: bool,
+    /// Only this step, by id or address
+    #[arg(long)]
+    step: Option<String>,
+    /// Print the time of each line
+    #[arg(long)]
+    timestamps: bool,
+}
+
+pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failure> {
+    let reader = hosting::reader(locations)?;
+    reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+    let mut printer = Printer { args, locations, read: BTreeMap::new(), last: None };
+    loop {
+        // Asked before the logs are read: what was written before the end is then surely printed.
+        let row = reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+        let printed = printer.print_new(&reader)?;
+        if !args.follow || row.status.is_end() {
+            break;
+        }
+        if !printed {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(Code::Completed)
+}
+
+struct Printer<'a> {
+    args: &'a LogsArgs,
+    locations: &'a Locations,
+    /// How far each file has been printed.
+    read: BTreeMap<PathBuf, u64>,
+    last: Option<PathBuf>,
+}
+
+impl Printer<'_> {
+    fn print_new(&mut self, reader: &SqliteStore) -> Result<bool, Failure> {
+        let mut printed = false;
+        for step in reader.steps(self.args.id)? {
+            if self.args.step.as_ref().is_some_and(|wanted| *wanted != step.step && *wanted != step.address) {
+                continue;
+            }
+            for attempt in 1..=step.attempts {
+                printed |= self.print_attempt(&step, AttemptNo(attempt))?;
+            }
+        }
+        Ok(printed)
+    }
+
+    fn print_attempt(&mut self, step: &StepRow, attempt: AttemptNo) -> Result<bool, Failure> {
+        let path = self.locations.places().log(self.args.id, &step.address, attempt);
+        let from = self.read.get(&path).copied().unwrap_or(0);
+        let bytes = match read_from(&path, from) {
+            Ok(bytes) => bytes,
+            // An attempt that has written nothing has no log.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        // Only whole lines: the rest comes with the next look.
+        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(false) };
+        if self.last.as_ref() != Some(&path) {
+            let again = if attempt.0 > 1 { format!(", attempt {attempt}") } else { String::new() };
+            eprintln!("── {}{again}", step.address);
+            self.last = Some(path.clone());
+        }
+        for line in String::from_utf8_lossy(&bytes[..end]).lines() {
+            output::line(if self.args.timestamps { line } else { text_of(line) })?;
+        }
+        self.read.insert(path, from + end as u64 + 1);
+        Ok(true)
+    }
+}
+
+fn read_from(path: &PathBuf, from: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A line of a log without its time and stream.
+pub(in crate::commands) fn text_of(line: &str) -> &str {
+    line.splitn(3, ' ').nth(2).unwrap_or(line)
+}

@@ -1,0 +1,50 @@
+//! `catena ps`: looking at executions, and cancelling them. Everything but `cancel` only reads.
+
+mod cancel;
+mod events;
+pub(in crate::commands) mod logs;
+mod ls;
+mod show;
+
+use catena_core::ExecutionId;
+use clap::{Args, Subcommand};
+
+use crate::{
+    exit::{Code, Failure},
+    home::Locations,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    #[command(subcommand)]
+    command: PsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PsCommand {
+    /// List executions, the latest first
+    Ls(ls::LsArgs),
+    /// Show an execution with its steps
+    Show(show::ShowArgs),
+    /// Print what the steps of an execution wrote
+    Logs(logs::LogsArgs),
+    /// Print the journal of an execution, one event per line
+    Events(events::EventsArgs),
+    /// Ask an execution to end
+    Cancel(cancel::CancelArgs),
+}
+
+pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure> {
+    match &args.command {
+        PsCommand::Ls(args) => ls::run(args, locations),
+        PsCommand::Show(args) => show::run(args, locations),
+        PsCommand::Logs(args) => logs::run(args, locations),
+        PsCommand::Events(args) => events::run(args, locations),
+        PsCommand::Cancel(args) => cancel::run(args, locations),
+    }
+}
+
+/// An execution's number on the command line.
+fn execution_id(text: &str) -> Result<ExecutionId, String> {
+    text.parse().map(ExecutionId).map_err(|_| format!("`{text}` is no number; `catena ps ls` shows them"))
+}

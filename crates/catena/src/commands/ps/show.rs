@@ -1,0 +1,57 @@
+//! `catena ps show`: one execution with its steps.
+
+use catena_core::ExecutionId;
+use catena_engine::read_state;
+use catena_store::Store;
+use clap::Args;
+
+use super::execution_id;
+use crate::{
+    args::Format,
+    document::{ExecutionDocument, StepDto},
+    exit::{Code, Failure},
+    home::Locations,
+    hosting, output,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  catena ps show 42")]
+pub(super) struct ShowArgs {
+    /// The execution's number
+    #[arg(value_parser = execution_id)]
+    id: ExecutionId,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failure> {
+    let reader = hosting::reader(locations)?;
+    let row = reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+    let (state, _) = read_state(&reader, args.id)?;
+    let document = ExecutionDocument::new(&state, Vec::new());
+    if args.output != Format::Text {
+        output::json(&document)?;
+        return Ok(Code::Completed);
+    }
+    output::line(&format!("execution {} of {}: {}", row.id, row.chain, state.status()))?;
+    if let Some(error) = &row.error {
+        output::line(&format!("  {}: {}", error.kind, error.message))?;
+    }
+    let heading = ["STEP", "STATUS", "ATTEMPTS", "TOOK", "ERROR"].map(str::to_owned).to_vec();
+    let lines: Vec<Vec<String>> = [heading].into_iter().chain(document.steps.iter().map(line)).collect();
+    output::raw(output::table(&lines).as_bytes())?;
+    Ok(Code::Completed)
+}
+
+fn line(step: &StepDto) -> Vec<String> {
+    let took = step.times.0.zip(step.times.1).map(|(from, to)| output::duration(from, to));
+    let error = step.error.as_ref().map(|error| format!("{}: {}", error.kind, error.message));
+    vec![
+        step.address.clone(),
+        step.status.to_string(),
+        step.attempts.to_string(),
+        took.unwrap_or_default(),
+        error.unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,225 @@
+//! The JSON that scripts hold on to: executions, steps and events, as the contracts say.
+
+use std::collections::BTreeSet;
+
+use catena_core::{
+    BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, chain::Work, state::Phase,
+    status::StepStatus,
+};
+use catena_spec::dto::ProblemDto;
+use catena_store::{Entry, ExecutionRow};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::output::rfc3339;
+
+pub(crate) const SCHEMA: &str = "catena/v1";
+
+/// What `run` and `ps show` say of one execution.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExecutionDocument {
+    schema: &'static str,
+    pub(crate) execution: Option<ExecutionDto>,
+    pub(crate) steps: Vec<StepDto>,
+    problems: Vec<ProblemDto>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ExecutionDto {
+    pub(crate) id: ExecutionId,
+    pub(crate) chain: String,
+    version: String,
+    pub(crate) status: &'static str,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    output: Json,
+    pub(crate) error: Option<ErrorDto>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct StepDto {
+    pub(crate) address: String,
+    id: String,
+    pub(crate) name: String,
+    kind: &'static str,
+    pub(crate) status: StepStatus,
+    pub(crate) attempts: u32,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    result: Json,
+    pub(crate) error: Option<ErrorDto>,
+    /// Start and end as they are, for people.
+    #[serde(skip)]
+    pub(crate) times: (Option<Timestamp>, Option<Timestamp>),
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorDto {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    detail: Json,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ExecutionsDocument {
+    schema: &'static str,
+    executions: Vec<ExecutionDto>,
+}
+
+/// One line of `ps events` and `run -o jsonl`.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventDto {
+    seq: u64,
+    at: String,
+    actor: String,
+    kind: &'static str,
+    address: Option<String>,
+    attempt: Option<u32>,
+    data: Json,
+}
+
+impl ExecutionDocument {
+    pub(crate) fn new(state: &State, problems: Vec<ProblemDto>) -> Self {
+        Self { schema: SCHEMA, execution: Some(execution(state)), steps: steps(state), problems }
+    }
+
+    /// For a definition that cannot run.
+    pub(crate) fn of_problems(problems: Vec<ProblemDto>) -> Self {
+        Self { schema: SCHEMA, execution: None, steps: Vec::new(), problems }
+    }
+}
+
+impl ExecutionsDocument {
+    pub(crate) fn new(rows: &[ExecutionRow]) -> Self {
+        Self { schema: SCHEMA, executions: rows.iter().map(ExecutionDto::from).collect() }
+    }
+}
+
+impl From<&ExecutionRow> for ExecutionDto {
+    fn from(row: &ExecutionRow) -> Self {
+        Self {
+            id: row.id,
+            chain: row.chain.clone(),
+            version: row.version.clone(),
+            status: row.status.as_str(),
+            started_at: row.started_at.map(rfc3339),
+            finished_at: row.finished_at.map(rfc3339),
+            output: row.output.as_ref().map_or(Json::Null, |output| output.as_json().clone()),
+            error: row.error.as_ref().map(ErrorDto::from),
+        }
+    }
+}
+
+impl From<&Failure> for ErrorDto {
+    fn from(failure: &Failure) -> Self {
+        let detail = failure.detail.as_ref().map_or(Json::Null, |detail| detail.as_json().clone());
+        Self { kind: failure.kind.to_string(), message: failure.message.clone(), detail }
+    }
+}
+
+fn execution(state: &State) -> ExecutionDto {
+    ExecutionDto::from(&catena_store::project_execution(state))
+}
+
+/// Steps in order of definition, those that were skipped or not reached too, then by visit.
+fn steps(state: &State) -> Vec<StepDto> {
+    let in_undo = undo_steps(state.chain());
+    let mut visits: Vec<Vec<StepDto>> = state.chain().steps().map(|_| Vec::new()).collect();
+    for (no, visit) in state.visits() {
+        let step = state.chain().step(visit.step);
+        visits[visit.step.index()].push(StepDto {
+            address: state.address(no).to_string(),
+            id: step.id.to_string(),
+            name: step.name.clone(),
+            kind: step.work.kind(),
+            status: state.step_status(no),
+            attempts: visit.attempts,
+            started_at: visit.started_at.map(rfc3339),
+            finished_at: visit.ended_at.map(rfc3339),
+            result: visit.result().map_or(Json::Null, |result| result.as_json().clone()),
+            error: visit.failure().map(ErrorDto::from),
+            times: (visit.started_at, visit.ended_at),
+        });
+    }
+    let with_unreached = state.chain().steps().flat_map(|(ix, _)| {
+        let visited = std::mem::take(&mut visits[ix.index()]);
+        match visited.is_empty() {
+            true if in_undo.contains(&ix) => Vec::new(),
+            true => vec![unreached(state, ix)],
+            false => visited,
+        }
+    });
+    with_unreached.collect()
+}
+
+fn unreached(state: &State, ix: StepIx) -> StepDto {
+    let step = state.chain().step(ix);
+    let has_ended = matches!(state.phase(), Phase::Ended { .. });
+    StepDto {
+        address: step.id.to_string(),
+        id: step.id.to_string(),
+        name: step.name.clone(),
+        kind: step.work.kind(),
+        status: if has_ended { StepStatus::Skipped } else { StepStatus::Pending },
+        attempts: 0,
+        started_at: None,
+        finished_at: None,
+        result: Json::Null,
+        error: None,
+        times: (None, None),
+    }
+}
+
+/// Steps that only an undo would run: not reached is their ordinary lot.
+fn undo_steps(chain: &Chain) -> BTreeSet<StepIx> {
+    let mut found = BTreeSet::new();
+    let mut blocks: Vec<BlockIx> =
+        chain.steps().filter_map(|(_, step)| Some(step.undo.as_ref()?.block)).collect();
+    while let Some(block) = blocks.pop() {
+        for ix in &chain.block(block).steps {
+            if found.insert(*ix) {
+                blocks.extend(nested(&chain.step(*ix).work));
+            }
+        }
+    }
+    found
+}
+
+fn nested(work: &Work<BlockIx>) -> Vec<BlockIx> {
+    match work {
+        Work::Group { block } | Work::ForEach { block, .. } => vec![*block],
+        Work::Parallel { branches, .. } => branches.iter().map(|branch| branch.block).collect(),
+        Work::Shell { .. }
+        | Work::Command { .. }
+        | Work::File { .. }
+        | Work::Function { .. }
+        | Work::Set { .. } => Vec::new(),
+    }
+}
+
+impl EventDto {
+    /// `state` has folded the event.
+    pub(crate) fn new(state: &State, entry: &Entry) -> Self {
+        Self {
+            seq: entry.seq,
+            at: rfc3339(entry.at),
+            actor: entry.actor.as_str().to_owned(),
+            kind: entry.event.kind(),
+            address: entry.event.visit().map(|visit| state.address(visit).to_string()),
+            attempt: entry.event.attempt().map(|attempt| attempt.0),
+            data: data(&entry.event),
+        }
+    }
+}
+
+/// What the event says beyond the columns of its line.
+fn data(event: &Event) -> Json {
+    let mut json = serde_json::to_value(event).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        for column in ["kind", "visit", "attempt"] {
+            fields.remove(column);
+        }
+    }
+    json
+}

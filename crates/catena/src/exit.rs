@@ -1,0 +1,146 @@
+//! Exit codes, and how a command that failed says so: what, why, and the next command to try.
+
+use std::{fmt, process::ExitCode};
+
+use catena_core::status::ExecutionStatus;
+use catena_engine::error::Kind;
+
+/// The exit codes, a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    Completed = 0,
+    Failed = 1,
+    Usage = 2,
+    Definition = 3,
+    NotFound = 4,
+    Conflict = 5,
+    Store = 6,
+    Environment = 7,
+    Cancelled = 8,
+    /// Waits for a person, and `--no-wait` was given.
+    Waits = 9,
+    /// A bug of Catena's own.
+    Bug = 70,
+    Interrupted = 130,
+}
+
+/// Whether errors that were let pass count as failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    Lenient,
+    Strict,
+}
+
+impl Code {
+    pub(crate) fn of(status: ExecutionStatus, strictness: Strictness) -> Self {
+        match status {
+            ExecutionStatus::Completed => Self::Completed,
+            ExecutionStatus::CompletedWithErrors if strictness == Strictness::Lenient => Self::Completed,
+            ExecutionStatus::CompletedWithErrors
+            | ExecutionStatus::Failed
+            | ExecutionStatus::RolledBack
+            | ExecutionStatus::Stuck => Self::Failed,
+            ExecutionStatus::Cancelled => Self::Cancelled,
+            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined => Self::Waits,
+            ExecutionStatus::Queued
+            | ExecutionStatus::Running
+            | ExecutionStatus::Waiting
+            | ExecutionStatus::Paused
+            | ExecutionStatus::Undoing => Self::Completed,
+        }
+    }
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    /// Empty where everything has been said already.
+    message: String,
+    /// The next thing to try.
+    next: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string(), next: None }
+    }
+
+    #[must_use]
+    pub(crate) fn next(mut self, next: impl fmt::Display) -> Self {
+        self.next = Some(next.to_string());
+        self
+    }
+
+    pub(crate) fn bug() -> Self {
+        Self::new(Code::Bug, "this is a bug of Catena's own; what was acknowledged is in the store")
+            .next("catena doctor, and a report of what is printed above")
+    }
+
+    /// The failure has been told in full where it was found.
+    pub(crate) fn told(code: Code) -> Self {
+        Self::new(code, "")
+    }
+}
+
+impl From<catena_engine::Error> for Failure {
+    fn from(error: catena_engine::Error) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match error.kind() {
+            Kind::NotFound => failure(Code::NotFound).next("catena ps ls"),
+            Kind::Conflict => failure(Code::Conflict).next("catena ps ls"),
+            Kind::Input => failure(Code::Usage).next("catena run FILE --set NAME=VALUE"),
+            Kind::Environment => failure(Code::Environment).next("catena doctor"),
+            Kind::DiskFull => failure(Code::Store)
+                .next("free some space, then run the same command again: nothing acknowledged is lost"),
+            Kind::Store => failure(Code::Store).next(store_advice(&error)),
+        }
+    }
+}
+
+fn store_advice(error: &catena_engine::Error) -> &'static str {
+    match error {
+        catena_engine::Error::Store(catena_store::Error::Newer { .. }) => {
+            "use the version of Catena that wrote it, or another store: --home DIR"
+        }
+        catena_engine::Error::Store(catena_store::Error::NotAStore(_)) => "name another file: --store FILE",
+        _ => "catena doctor",
+    }
+}
+
+impl From<catena_store::Error> for Failure {
+    fn from(error: catena_store::Error) -> Self {
+        catena_engine::Error::from(error).into()
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Code::Environment, error).next("catena doctor")
+    }
+}
+
+/// Prints what went wrong on stderr and gives the exit code.
+pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
+    let code = result.unwrap_or_else(|failure| {
+        if !failure.message.is_empty() {
+            eprintln!("error: {}", failure.message);
+        }
+        if let Some(next) = &failure.next {
+            eprintln!("  next: {next}");
+        }
+        failure.code
+    });
+    ExitCode::from(code as u8)
+}
+
+/// Help and version are no errors; everything else clap finds is one of usage.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let told = error.print();
+    let code = match error.kind() {
+        _ if told.is_err() => Code::Environment,
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Code::Completed,
+        _ => Code::Usage,
+    };
+    ExitCode::from(code as u8)
+}

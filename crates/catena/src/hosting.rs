@@ -1,0 +1,117 @@
+//! Reaching the engine: this process hosts the store, or asks the one that does.
+
+use std::sync::Arc;
+
+use catena_core::{ExecutionId, State};
+use catena_engine::{
+    Engine, Error, Reach, StartRequest, Started,
+    host::{HostClient, HostSocket},
+};
+use catena_store::{Actor, Entry, Store, sqlite::SqliteStore};
+
+use crate::{
+    exit::{Code, Failure},
+    home::Locations,
+};
+
+/// How often a host that has just gone, or is just coming, is asked for again.
+const TRIES: u32 = 50;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Who hosts the store.
+pub(crate) enum Host {
+    Here { engine: Arc<Engine>, _socket: HostSocket },
+    There(HostClient),
+}
+
+impl Host {
+    /// Becomes the host, or connects to it.
+    pub(crate) fn reach(locations: &Locations, reach: Reach) -> Result<Self, Failure> {
+        let mut holder = 0;
+        for _ in 0..TRIES {
+            let mut config = locations.engine_config()?;
+            config.reach = reach;
+            match Engine::open(config) {
+                Ok(engine) => {
+                    let engine = Arc::new(engine);
+                    let socket = HostSocket::open(&engine, &locations.root)?;
+                    return Ok(Self::Here { engine, _socket: socket });
+                }
+                Err(Error::Store(catena_store::Error::Locked { pid })) => holder = pid,
+                Err(other) => return Err(other.into()),
+            }
+            if let Some(client) = HostClient::connect(&locations.root)? {
+                return Ok(Self::There(client));
+            }
+            // Between its lock and its socket, in either direction, a host needs a moment.
+            std::thread::sleep(PAUSE);
+        }
+        let message =
+            format!("process {holder} holds the store {} and does not answer", locations.store.display());
+        Err(Failure::new(Code::Conflict, message)
+            .next(format!("end process {holder}, or use another --home")))
+    }
+
+    pub(crate) fn start(&mut self, request: StartRequest) -> Result<Started, Error> {
+        match self {
+            Self::Here { engine, .. } => engine.start(request),
+            Self::There(client) => client.start(request),
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, execution: ExecutionId) -> Result<(), Error> {
+        match self {
+            Self::Here { engine, .. } => engine.cancel(execution, false, actor()),
+            Self::There(client) => client.cancel(execution, false, actor()),
+        }
+    }
+}
+
+/// Reads the store beside whoever writes it.
+pub(crate) fn reader(locations: &Locations) -> Result<SqliteStore, Failure> {
+    if !locations.store.exists() {
+        let message = format!("there is no store at {} yet", locations.store.display());
+        return Err(Failure::new(Code::NotFound, message).next("catena run FILE, which makes one"));
+    }
+    Ok(SqliteStore::open_for_reading(&locations.store)?)
+}
+
+/// The person at the terminal.
+pub(crate) fn actor() -> Actor {
+    let name = std::env::var("USER").ok().filter(|name| !name.is_empty());
+    Actor::new(&name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
+}
+
+/// Follows an execution event by event, folding it on the way.
+pub(crate) enum Events {
+    Here(catena_engine::Follower),
+    There { client: HostClient, store: SqliteStore, queue: std::collections::VecDeque<Entry>, last: u64 },
+}
+
+impl Events {
+    pub(crate) fn next(&mut self, execution: ExecutionId) -> Result<Option<Entry>, Error> {
+        match self {
+            Self::Here(follower) => follower.next_event(),
+            Self::There { client, store, queue, last } => {
+                while queue.is_empty() {
+                    let (seq, _) = client.next_commit()?;
+                    if seq > *last {
+                        queue.extend(store.journal(execution, *last)?);
+                        *last = queue.back().map_or(*last, |entry| entry.seq);
+                    }
+                }
+                Ok(queue.pop_front())
+            }
+        }
+    }
+}
+
+/// The state that events are folded into, before the first.
+pub(crate) fn fresh_state(store: &dyn Store, execution: ExecutionId) -> Result<State, Failure> {
+    let row = store.execution(execution)?.ok_or_else(|| unknown(execution))?;
+    Ok(State::new(execution, store.version(&row.version)?.chain))
+}
+
+pub(crate) fn unknown(execution: ExecutionId) -> Failure {
+    Failure::new(Code::NotFound, format!("there is no execution {execution}")).next("catena ps ls")
+}

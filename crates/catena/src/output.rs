@@ -1,0 +1,82 @@
+//! Writing for people and for programs: stdout is data, stderr is talk.
+
+use std::io::{IsTerminal, Write};
+
+use catena_core::Timestamp;
+
+use crate::exit::{Code, Failure};
+
+/// Writes a line of data; a reader that has gone ends the command quietly, as in any pipe.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(unwritable)
+}
+
+pub(crate) fn raw(bytes: &[u8]) -> Result<(), Failure> {
+    std::io::stdout().lock().write_all(bytes).map_err(unwritable)
+}
+
+fn unwritable(error: std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Failure::told(Code::Completed);
+    }
+    Failure::new(Code::Environment, format!("cannot write the output: {error}"))
+        .next("look at where stdout goes")
+}
+
+/// Writes a JSON document, indented for a person at a terminal.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = if std::io::stdout().is_terminal() {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
+    line(&text.expect("documents hold only what JSON can say"))
+}
+
+/// RFC 3339 in UTC.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.0.to_string(), |at| format!("{at:.6}"))
+}
+
+/// Local time to the second, for tables.
+pub(crate) fn local(at: Timestamp) -> String {
+    match jiff::Timestamp::from_microsecond(at.0) {
+        Ok(at) => at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => at.0.to_string(),
+    }
+}
+
+/// How long something took, in the unit that fits.
+pub(crate) fn duration(from: Timestamp, to: Timestamp) -> String {
+    let us = to.micros_since(from);
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{} ms", us / 1_000),
+        1_000_000..60_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        _ => format!("{}m {:02}s", us / 60_000_000, us / 1_000_000 % 60),
+    }
+}
+
+/// Rows under their headings, each column as wide as its widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Whether stderr may have colour.
+pub(crate) fn stderr_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let forced = is_set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
+    !is_set("NO_COLOR") && (forced || std::io::stderr().is_terminal())
+}
