@@ -4,6 +4,8 @@
 //!
 //! Run it with `cargo run -p catena-engine --example embed`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
+
 use std::{collections::BTreeMap, process::Command, sync::Arc};
 
 use catena_core::{

@@ -1,6 +1,9 @@
 //! Time as the engine asks for it, so that tests can hold it still.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use catena_core::Timestamp;
 
@@ -21,5 +24,30 @@ impl Clock for SystemClock {
 
     fn time_until(&self, until: Timestamp) -> Option<Duration> {
         Some(Duration::from_micros(until.micros_since(self.now())))
+    }
+}
+
+/// A clock that stands still until it is moved; then the engine has to be told with `Engine::tick`.
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.0))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.0.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn time_until(&self, until: Timestamp) -> Option<Duration> {
+        // What is due is due at once; for everything else somebody has to move the clock.
+        (until <= self.now()).then_some(Duration::ZERO)
     }
 }

@@ -22,6 +22,8 @@ const BACKLOG_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Update {
     Events(Arc<Vec<Entry>>),
+    /// Events were committed that nobody followed when they were decided: they are in the store.
+    Committed,
     /// The engine has stopped; the execution goes on with the next one.
     Stopped(String),
 }
@@ -43,12 +45,12 @@ impl Hub {
         self.lock().contains_key(&execution)
     }
 
-    /// Hands events to who follows; a follower that is too far behind misses them and asks the store.
-    pub(crate) fn publish(&self, execution: ExecutionId, events: &Arc<Vec<Entry>>) {
+    /// Hands an update to who follows now; a follower that is too far behind misses it and asks the store.
+    pub(crate) fn publish(&self, execution: ExecutionId, update: &Update) {
         let mut followers = self.lock();
         let Some(list) = followers.get_mut(&execution) else { return };
         list.retain(|follower| {
-            let sent = follower.try_send(Update::Events(Arc::clone(events)));
+            let sent = follower.try_send(update.clone());
             !matches!(sent, Err(std::sync::mpsc::TrySendError::Disconnected(_)))
         });
         if list.is_empty() {
@@ -148,6 +150,7 @@ impl Follower {
     fn take(&mut self, update: Update) -> Result<(), Error> {
         match update {
             Update::Stopped(why) => Err(Error::Stopped(why)),
+            Update::Committed => self.read_store(),
             Update::Events(events) if events.first().is_some_and(|first| first.seq > self.last + 1) => {
                 self.read_store()
             }

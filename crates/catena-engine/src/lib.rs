@@ -17,7 +17,7 @@ mod start;
 pub use catena_runners::{Call, Functions, Places};
 
 pub use self::{
-    clock::{Clock, SystemClock},
+    clock::{Clock, ManualClock, SystemClock},
     config::{Config, Reach},
     engine::Engine,
     error::Error,

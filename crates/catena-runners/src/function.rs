@@ -74,7 +74,7 @@ pub struct FunctionRunner {
     functions: Functions,
     sink: Arc<dyn Sink>,
     /// The threads: kept warm, bounded by the slots of the engine.
-    threads: tokio::runtime::Runtime,
+    threads: Option<tokio::runtime::Runtime>,
     live: Arc<Mutex<HashMap<AttemptKey, Arc<AtomicBool>>>>,
 }
 
@@ -85,7 +85,7 @@ impl FunctionRunner {
             .max_blocking_threads(threads.max(1))
             .thread_name("catena-function")
             .build()?;
-        Ok(Self { functions, sink, threads, live: Arc::default() })
+        Ok(Self { functions, sink, threads: Some(threads), live: Arc::default() })
     }
 
     fn call(&self, attempt: Attempt) -> Result<(), Answer> {
@@ -102,7 +102,8 @@ impl FunctionRunner {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
-        self.threads.spawn_blocking(move || {
+        let threads = self.threads.as_ref().expect("the threads are there until the runner is dropped");
+        threads.spawn_blocking(move || {
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
             let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink };
@@ -111,6 +112,15 @@ impl FunctionRunner {
             call.sink.ended(key, answer);
         });
         Ok(())
+    }
+}
+
+impl Drop for FunctionRunner {
+    /// A call that takes long must not keep its engine open: what it answers then is nobody's.
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
 }
 

@@ -38,6 +38,7 @@ const TESTS: &[(&str, fn())] = &[
     ("a_daemon_without_environment_ends_too", a_daemon_without_environment_ends_too),
     ("an_attempt_survives_its_engine", an_attempt_survives_its_engine),
     ("an_end_is_told_until_acknowledged", an_end_is_told_until_acknowledged),
+    ("an_acknowledgement_of_no_end_is_harmless", an_acknowledgement_of_no_end_is_harmless),
     ("an_end_outlives_its_helper", an_end_outlives_its_helper),
     ("a_killed_helper_loses_its_attempts", a_killed_helper_loses_its_attempts),
     ("an_unknown_token_is_reported", an_unknown_token_is_reported),
@@ -48,6 +49,7 @@ const TESTS: &[(&str, fn())] = &[
     ("many_attempts_run_at_once", many_attempts_run_at_once),
     ("the_second_helper_leaves_at_once", the_second_helper_leaves_at_once),
     ("an_idle_helper_leaves", an_idle_helper_leaves),
+    ("a_helper_leaves_ends_that_nobody_hears", a_helper_leaves_ends_that_nobody_hears),
 ];
 
 fn main() -> ExitCode {
@@ -132,6 +134,10 @@ impl Engine {
         self.ended()
     }
 
+    fn helper_pid(&self) -> i32 {
+        self.client.instance().split_once('-').unwrap().0.parse().unwrap()
+    }
+
     fn cannot_start(&self, launch: Launch) -> CannotStart {
         self.client.launch(launch).unwrap();
         match self.report() {
@@ -165,10 +171,6 @@ impl Bench {
 
     fn reconnect(&mut self) {
         self.engine = Engine::connect(self.folder.path());
-    }
-
-    fn helper_pid(&self) -> i32 {
-        self.engine.client.instance().split_once('-').unwrap().0.parse().unwrap()
     }
 }
 
@@ -265,7 +267,7 @@ fn much_output_costs_no_memory() {
     let bench = Bench::new();
     let ended = bench.engine.run(bench.shell("head -c 100000000 /dev/zero"));
     assert_eq!(ended.stdout_dropped, 100_000_000 - 1024);
-    let status = fs::read_to_string(format!("/proc/{}/status", bench.helper_pid())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", bench.engine.helper_pid())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak_kb < 32 * 1024, "{peak_kb} KiB");
@@ -426,11 +428,26 @@ fn an_end_is_told_until_acknowledged() {
     assert_eq!(bench.engine.report(), Report::Unknown { token: ended.token });
 }
 
+fn an_acknowledgement_of_no_end_is_harmless() {
+    let bench = Bench::new();
+    let pipe = bench.pipe("go");
+    bench.engine.client.ack(Token::new("never launched")).unwrap();
+    bench.engine.client.launch(bench.shell(&format!("read word <{pipe}; echo $word"))).unwrap();
+    bench.engine.client.ack(Token::new("1/step/1")).unwrap();
+    bench.engine.client.flush().unwrap();
+    fs::write(pipe, "went on\n").unwrap();
+    let ended = bench.engine.ended();
+    assert_eq!((ended.exit, ended.stdout.as_slice()), (Exit::Code(0), &b"went on\n"[..]));
+    bench.engine.client.ack(ended.token.clone()).unwrap();
+    bench.engine.client.ack(ended.token).unwrap();
+    assert_eq!(bench.engine.run(bench.shell("exit 3")).exit, Exit::Code(3));
+}
+
 fn an_end_outlives_its_helper() {
     let mut bench = Bench::new();
     let launch = bench.shell("echo once");
     let ended = bench.engine.run(launch.clone());
-    kill(bench.helper_pid());
+    kill(bench.engine.helper_pid());
     bench.engine.lost.recv_timeout(PATIENCE).unwrap();
     bench.reconnect();
     assert_eq!(bench.engine.run(launch.clone()), ended);
@@ -448,7 +465,7 @@ fn a_killed_helper_loses_its_attempts() {
     ));
     bench.engine.client.launch(launch.clone()).unwrap();
     let pids = bench.said("pids");
-    kill(bench.helper_pid());
+    kill(bench.engine.helper_pid());
     bench.engine.lost.recv_timeout(PATIENCE).unwrap();
     assert_eq!(pids.split(' ').filter(|pid| is_alive(pid)).count(), 3);
     bench.reconnect();
@@ -543,13 +560,34 @@ fn the_second_helper_leaves_at_once() {
     assert_eq!((second.wait().unwrap().success(), said.as_str()), (true, ""));
 }
 
-fn an_idle_helper_leaves() {
-    let bench = Bench::new();
-    let pid = rustix::process::Pid::from_raw(bench.helper_pid()).unwrap();
+/// Waits until the helper has gone by itself.
+fn wait_for_leave(helper: i32) {
+    let pid = rustix::process::Pid::from_raw(helper).unwrap();
     let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
-    drop(bench.engine);
     let mut ends = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
     let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
     assert_eq!(rustix::event::poll(&mut ends, Some(&patience)), Ok(1));
-    assert!(!bench.folder.path().join("helper/helper.sock").exists());
+}
+
+fn an_idle_helper_leaves() {
+    let Bench { folder, engine } = Bench::new();
+    let helper = engine.helper_pid();
+    drop(engine);
+    wait_for_leave(helper);
+    assert!(!folder.path().join("helper/helper.sock").exists());
+}
+
+fn a_helper_leaves_ends_that_nobody_hears() {
+    let Bench { folder, engine } = Bench::new();
+    let unheard = engine.run(shell(folder.path(), "echo unheard"));
+    let heard = engine.run(Launch { token: Token::new("2"), ..shell(folder.path(), "true") });
+    engine.client.ack(heard.token).unwrap();
+    let helper = engine.helper_pid();
+    let begun = Instant::now();
+    drop(engine);
+    wait_for_leave(helper);
+    assert!(begun.elapsed() > Duration::from_secs(5), "longer than with nothing to tell");
+    let engine = Engine::connect(folder.path());
+    assert_eq!(engine.client.held(), [Token::new("1/step/1")]);
+    assert_eq!(engine.run(shell(folder.path(), "echo again")), unheard);
 }

@@ -186,7 +186,7 @@ pub const RETRY_KEYS: &[Key] = &[
     now("jitter"),
     now("on"),
 ];
-pub const TIMEOUT_KEYS: &[Key] = &[now("attempt"), now("total")];
+pub const TIMEOUT_KEYS: &[Key] = &[now("attempt"), later("total")];
 pub const NEXT_KEYS: &[Key] = &[now("conditions"), now("default")];
 pub const CONDITION_KEYS: &[Key] = &[now("if"), now("next")];
 pub const FOR_EACH_KEYS: &[Key] =

@@ -1,6 +1,6 @@
 //! Store errors, by what the caller can do about them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use catena_core::{ExecutionId, state::Corrupt};
 
@@ -32,9 +32,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says of which store it is, and whether its file system is full: SQLite calls that an I/O error where it
+    /// meets it in its shared memory.
+    pub(crate) fn at(self, store: &Path) -> Self {
+        match self {
+            Self::Unavailable { message, disk_full } => Self::Unavailable {
+                message: format!("{message} ({})", store.display()),
+                disk_full: disk_full || is_full(store),
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::Unavailable { message: message.into(), disk_full: false }
     }
+}
+
+/// Less than this is no room for a transaction.
+const ROOM_MIN_BYTES: u64 = 64 * 1024;
+
+fn is_full(store: &Path) -> bool {
+    let folder = store.parent().unwrap_or(store);
+    rustix::fs::statvfs(folder).is_ok_and(|fs| fs.f_bavail.saturating_mul(fs.f_frsize) < ROOM_MIN_BYTES)
 }
 
 impl From<rusqlite::Error> for Error {

@@ -61,6 +61,9 @@ pub trait Change: Sized {
     /// Jumps to `to` while `condition` holds.
     #[must_use]
     fn jump(self, condition: &str, to: &str) -> Self;
+    /// Gives the step another id and name.
+    #[must_use]
+    fn named(self, name: &str) -> Self;
     #[must_use]
     fn when(self, condition: &str) -> Self;
 }
@@ -85,6 +88,12 @@ impl Change for StepDraft {
     fn jump(mut self, condition: &str, to: &str) -> Self {
         let conditions = vec![(expr(condition), Target::Step(id(to)))];
         self.next = Some(NextLogic { conditions, default: None });
+        self
+    }
+
+    fn named(mut self, name: &str) -> Self {
+        self.id = id(name);
+        name.clone_into(&mut self.name);
         self
     }
 

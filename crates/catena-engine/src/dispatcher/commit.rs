@@ -12,8 +12,15 @@ use catena_store::{Actor, Append, Commit, Entry, Error as StoreError, Record};
 use super::{Dispatcher, Input, Reply, Shared, is_evictable, slots_moved};
 use crate::{
     Error, Started,
+    follow::Update,
     launch::{self, Act},
 };
+
+/// What an execution has answered, and when.
+pub(super) struct Decided {
+    pub(super) at: Timestamp,
+    pub(super) events: Vec<Event>,
+}
 
 /// What happens with a commit besides its events: before it in `records`, after it in the rest.
 #[derive(Default)]
@@ -30,7 +37,8 @@ struct AfterCommit {
     shared: Arc<Shared>,
     execution: ExecutionId,
     consequences: Consequences,
-    publish: Option<Arc<Vec<Entry>>>,
+    /// What followers get; `None` if no event was committed.
+    publish: Option<Update>,
     /// Tell the dispatcher, which may then let the execution go.
     durable: Option<u64>,
 }
@@ -40,11 +48,11 @@ impl Dispatcher {
     pub(super) fn commit(
         &mut self,
         execution: ExecutionId,
-        now: Timestamp,
+        decided: Decided,
         actor: Actor,
-        mut events: Vec<Event>,
         mut consequences: Consequences,
     ) {
+        let Decided { at: now, mut events } = decided;
         let (ended, started) = slots_moved(&events);
         self.slots.settle(ended, started);
         let Some(state) = self.hot.get(&execution) else { return };
@@ -57,7 +65,7 @@ impl Dispatcher {
             let append = Append::new(state, now, actor.clone(), events.clone());
             plant_second_end(append, &mut events)
         });
-        let publish = append.as_ref().and_then(|append| self.entries(append));
+        let publish = append.as_ref().map(|append| self.update(append));
         match timer {
             Some((at, _)) => self.arm(execution, at),
             None => self.disarm(execution),
@@ -70,10 +78,11 @@ impl Dispatcher {
         self.submit(append, after);
     }
 
-    /// The events as followers get them, if there are any.
-    fn entries(&self, append: &Append) -> Option<Arc<Vec<Entry>>> {
+    /// The events as followers get them. Copying them is left out where nobody follows; who begins to before
+    /// the commit is durable is then sent to the store.
+    fn update(&self, append: &Append) -> Update {
         if !self.shared.hub.is_followed(append.execution) {
-            return None;
+            return Update::Committed;
         }
         let numbered = (append.expected + 1..).zip(&append.events);
         let entries = numbered.map(|(seq, event)| Entry {
@@ -82,7 +91,7 @@ impl Dispatcher {
             actor: append.actor.clone(),
             event: event.clone(),
         });
-        Some(Arc::new(entries.collect()))
+        Update::Events(Arc::new(entries.collect()))
     }
 
     fn submit(&mut self, append: Option<Append>, mut after: AfterCommit) {
@@ -134,8 +143,8 @@ impl AfterCommit {
             self.shared.launcher.perform(act);
         }
         self.acknowledge();
-        if let Some(entries) = &self.publish {
-            self.shared.hub.publish(self.execution, entries);
+        if let Some(update) = &self.publish {
+            self.shared.hub.publish(self.execution, update);
         }
         if let Some(seq) = self.durable {
             // A dispatcher that has stopped needs to let nothing go.

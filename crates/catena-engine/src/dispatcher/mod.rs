@@ -23,7 +23,10 @@ use catena_core::{
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, Lease, Record, Store};
 
-use self::{commit::Consequences, slots::Slots};
+use self::{
+    commit::{Consequences, Decided},
+    slots::Slots,
+};
 pub(crate) use self::{
     input::{Deferred, Input, Reply},
     recover::Recovered,
@@ -165,7 +168,7 @@ impl Dispatcher {
         let started = Started { execution, is_new: true };
         let consequences =
             Consequences { records, started: Some((started, key, reply)), ..Consequences::default() };
-        self.commit(execution, outside.now, actor, events, consequences);
+        self.commit(execution, Decided { at: outside.now, events }, actor, consequences);
     }
 
     fn take_number(&mut self) -> u64 {
@@ -174,52 +177,37 @@ impl Dispatcher {
     }
 
     fn ended(&mut self, key: AttemptKey, answer: Answer) {
-        let command = Command::EndAttempt { visit: key.visit, attempt: key.attempt, answer };
         let Some(state) = self.hot.get(&key.execution) else { return };
         let settle = launch::settle(state, key);
-        let consequences = Consequences { acts: vec![settle], ..Consequences::default() };
-        match self.tell(key.execution, command, Actor::engine(), consequences) {
-            Ok(()) => {}
-            // Told twice: the end that was accepted stands.
-            Err((Rejection::NotRunning { .. } | Rejection::Ended, consequences)) => {
-                consequences.acts.into_iter().for_each(|act| self.shared.launcher.perform(act));
+        let command = Command::EndAttempt { visit: key.visit, attempt: key.attempt, answer };
+        match self.decide(key.execution, command) {
+            Ok(decided) => {
+                let consequences = Consequences { acts: vec![settle], ..Consequences::default() };
+                self.commit(key.execution, decided, Actor::engine(), consequences);
             }
-            Err((Rejection::Undoing | Rejection::AlreadyCancelling, _)) => {}
+            // Told twice: the end that was accepted stands, and the runner need not tell it again.
+            Err(Rejection::NotRunning { .. } | Rejection::Ended) => self.shared.launcher.perform(settle),
+            Err(Rejection::Undoing | Rejection::AlreadyCancelling) => {}
         }
     }
 
     fn checkpoint(&mut self, key: AttemptKey, name: String, value: Value, recorded: Recorded) {
         let command = Command::RecordCheckpoint { visit: key.visit, attempt: key.attempt, name, value };
-        if !self.hot.contains_key(&key.execution) {
-            return recorded(Err("the execution is not running".to_owned()));
-        }
-        let consequences = Consequences { recorded: Some(recorded), ..Consequences::default() };
-        if let Err((rejection, consequences)) =
-            self.tell(key.execution, command, Actor::engine(), consequences)
-            && let Some(recorded) = consequences.recorded
-        {
-            recorded(Err(rejection.to_string()));
+        match self.decide(key.execution, command) {
+            Ok(decided) => {
+                let consequences = Consequences { recorded: Some(recorded), ..Consequences::default() };
+                self.commit(key.execution, decided, Actor::engine(), consequences);
+            }
+            Err(rejection) => recorded(Err(rejection.to_string())),
         }
     }
 
-    /// Tells an execution in memory something and commits what it answers.
-    fn tell(
-        &mut self,
-        execution: ExecutionId,
-        command: Command,
-        actor: Actor,
-        consequences: Consequences,
-    ) -> Result<(), (Rejection, Consequences)> {
+    /// Tells an execution in memory something.
+    fn decide(&mut self, execution: ExecutionId, command: Command) -> Result<Decided, Rejection> {
         let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
         let outside = self.outside(self.slots.offer(execution, freed));
-        let Some(state) = self.hot.get_mut(&execution) else { return Err((Rejection::Ended, consequences)) };
-        match state.decide(command, outside) {
-            Ok(events) => {
-                self.commit(execution, outside.now, actor, events, consequences);
-                Ok(())
-            }
-            Err(rejection) => Err((rejection, consequences)),
-        }
+        let state = self.hot.get_mut(&execution).ok_or(Rejection::Ended)?;
+        Ok(Decided { at: outside.now, events: state.decide(command, outside)? })
     }
 
     fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor, reply: Reply<()>) {
@@ -253,17 +241,22 @@ impl Dispatcher {
     fn resume(&mut self, execution: ExecutionId, deferred: Deferred) {
         match deferred {
             Deferred::Advance => {
-                // An advance is never rejected.
-                drop(self.tell(execution, Command::Advance, Actor::engine(), Consequences::default()));
+                if let Ok(decided) = self.decide(execution, Command::Advance) {
+                    self.commit(execution, decided, Actor::engine(), Consequences::default());
+                }
             }
             Deferred::Cancel { rollback, actor, inbox, reply } => {
                 let records = inbox.map(|id| Record::InboxTaken { id }).into_iter().collect();
-                let consequences = Consequences { records, reply, ..Consequences::default() };
-                let command = Command::CancelExecution { rollback };
-                if let Err((rejection, consequences)) = self.tell(execution, command, actor, consequences) {
-                    self.submit_records(consequences.records);
-                    if let Some(reply) = consequences.reply {
-                        reply(Err(rejection.into()));
+                match (self.decide(execution, Command::CancelExecution { rollback }), reply) {
+                    (Ok(decided), reply) => {
+                        let consequences = Consequences { records, reply, ..Consequences::default() };
+                        self.commit(execution, decided, actor, consequences);
+                    }
+                    (Err(rejection), reply) => {
+                        self.submit_records(records);
+                        if let Some(reply) = reply {
+                            reply(Err(rejection.into()));
+                        }
                     }
                 }
             }
@@ -323,7 +316,8 @@ impl Dispatcher {
             let outside = self.outside(1);
             let Some(state) = self.hot.get_mut(&execution) else { continue };
             let events = state.decide(Command::Advance, outside).expect("an advance is never rejected");
-            self.commit(execution, outside.now, Actor::engine(), events, Consequences::default());
+            let decided = Decided { at: outside.now, events };
+            self.commit(execution, decided, Actor::engine(), Consequences::default());
         }
     }
 

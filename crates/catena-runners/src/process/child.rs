@@ -1,7 +1,6 @@
 //! Starting one process in a group of its own, and seeing it end. Only what `posix_spawn` can do is asked of the
 //! standard library: a hook before exec would cost a fork of the helper.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -10,18 +9,21 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use tokio::net::unix::pipe;
 
-use super::protocol::{Exit, Launch, Reason, Variable};
+use super::environment::{Environment, MARK};
+use super::protocol::{Exit, Launch, Reason};
 
-/// Names the attempt in the environment of all it starts: how descendants that left the group are known.
-pub(super) const MARK: &str = "CATENA_TOKEN";
 /// Where a program is looked for when the environment has no `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
 pub(super) struct Child {
     pub(super) group: Group,
+    pub(super) started: StartTicks,
     process: tokio::process::Child,
 }
 
@@ -42,27 +44,16 @@ pub(super) struct Refused {
 }
 
 /// Starts `launch` over the environment `base`, marked with `mark`.
-pub(super) fn spawn(launch: &Launch, base: &[Variable], mark: &str) -> Result<(Child, Pipes), Refused> {
+pub(super) fn spawn(launch: &Launch, base: &Environment, mark: &str) -> Result<(Child, Pipes), Refused> {
     if !launch.cwd.is_dir() {
         let message = format!("no folder {}", launch.cwd.display());
         return Err(Refused { reason: Reason::WorkdirMissing, message });
     }
-    let environment = environment(launch, base, mark);
-    let program = resolve(launch, environment.get(OsStr::new("PATH")).copied())?;
+    let program = resolve(launch, base.path(launch))?;
     let mut command = Command::new(program);
-    command.arg0(&launch.program).args(&launch.args).env_clear().envs(environment);
-    command.current_dir(&launch.cwd).process_group(0);
+    base.apply(&mut command, launch, mark);
+    command.arg0(&launch.program).args(&launch.args).current_dir(&launch.cwd).process_group(0);
     start(command, launch.stdin.is_some()).map_err(|error| Refused::from_io(&launch.program, &error))
-}
-
-fn environment<'a>(
-    launch: &'a Launch,
-    base: &'a [Variable],
-    mark: &'a str,
-) -> BTreeMap<&'a OsStr, &'a OsStr> {
-    let base = base.iter().map(|Variable(name, value)| (name.as_os_str(), value.as_os_str()));
-    let added = launch.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
-    base.chain(added).chain([(OsStr::new(MARK), OsStr::new(mark))]).collect()
 }
 
 /// The path of the program. With a changed environment a bare name would cost the standard library its fast way.
@@ -84,6 +75,11 @@ fn resolve(launch: &Launch, path: Option<&OsStr>) -> Result<PathBuf, Refused> {
 }
 
 impl Refused {
+    /// Before the greeting nobody knows the base environment.
+    pub(super) fn not_greeted() -> Self {
+        Self { reason: Reason::Other, message: "the engine did not greet".to_owned() }
+    }
+
     pub(super) fn from_io(subject: &str, error: &io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::NotFound => Reason::NotFound,
@@ -102,9 +98,11 @@ fn start(mut command: Command, has_input: bool) -> io::Result<(Child, Pipes)> {
     let input = if has_input { Some(input(&mut command)?) } else { None };
     let out = pipe::Receiver::from_owned_fd(out.into())?;
     let err = pipe::Receiver::from_owned_fd(err.into())?;
+    let first = ticks_since_boot();
     let process = tokio::process::Command::from(command).spawn()?;
+    let started = StartTicks { first, last: ticks_since_boot() };
     let pid = process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it is not reaped yet");
-    Ok((Child { group: Group(pid), process }, Pipes { input, out, err }))
+    Ok((Child { group: Group(pid), started, process }, Pipes { input, out, err }))
 }
 
 fn input(command: &mut Command) -> io::Result<pipe::Sender> {
@@ -154,7 +152,30 @@ impl Group {
     }
 }
 
-/// When process `pid` started, in clock ticks since boot: with the id it names a process for good.
+/// The clock ticks since boot (proc(5)) between which a process was started: with the id they name it. Taken from
+/// the clock, because the kernel lets nobody read the exact one from /proc while the process is in its exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StartTicks {
+    first: u64,
+    last: u64,
+}
+
+impl StartTicks {
+    pub(super) fn contains(self, start_time: u64) -> bool {
+        (self.first..=self.last).contains(&start_time)
+    }
+}
+
+/// By the clock that the kernel stamps new processes with.
+fn ticks_since_boot() -> u64 {
+    const NANOS_PER_SECOND: u64 = 1_000_000_000;
+    let now = clock_gettime(ClockId::Boottime);
+    let (seconds, nanos) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    let per_second = clock_ticks_per_second();
+    seconds * per_second + nanos / (NANOS_PER_SECOND / per_second)
+}
+
+/// When process `pid` started, in clock ticks since boot.
 pub(super) fn start_time(pid: Pid) -> Option<u64> {
     Stat::of(pid.as_raw_nonzero().get()).map(|stat| stat.start_time)
 }
@@ -209,5 +230,23 @@ impl Mark {
 
     pub(super) fn is(&self, mark: &str) -> bool {
         matches!(self, Self::Of(value) if value.as_os_str() == mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticks_around_a_start_contain_the_one_in_proc() {
+        let first = ticks_since_boot();
+        let mut process = Command::new("sleep").arg("100").spawn().unwrap();
+        let started = StartTicks { first, last: ticks_since_boot() };
+        let pid = Pid::from_child(&process);
+        let exact = start_time(pid);
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(started.contains(exact.unwrap()), "{started:?} {exact:?}");
+        assert!(started.last - started.first < 60 * clock_ticks_per_second());
     }
 }

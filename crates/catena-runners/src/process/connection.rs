@@ -7,8 +7,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::environment::Environment;
 use super::hub::Input;
-use super::protocol::{Answer, Report, ReportAnswer, Request, Variable, line};
+use super::protocol::{Answer, Report, ReportAnswer, Request, line};
 
 /// Numbered in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,8 @@ pub(super) struct ConnectionId(pub(super) u64);
 /// The hub's end. Dropping it ends the writer once all answers are written.
 pub(super) struct Connection {
     answers: UnboundedSender<Vec<u8>>,
-    pub(super) environment: Vec<Variable>,
+    /// None until it has greeted.
+    pub(super) environment: Option<Environment>,
 }
 
 impl Connection {
@@ -26,7 +28,7 @@ impl Connection {
         let (answers, to_write) = unbounded_channel();
         tokio::task::spawn_local(read(id, reading, inputs));
         tokio::task::spawn_local(write(writing, to_write));
-        Self { answers, environment: Vec::new() }
+        Self { answers, environment: None }
     }
 
     pub(super) fn report(&self, report: &Report) {

@@ -1,5 +1,5 @@
 //! The helper's one loop: who is connected, which attempts are held, and who is told. It alone changes them;
-//! connections and running attempts are tasks that send it what happens.
+//! connections are tasks that send it what happens, running attempts are tasks that return it.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -10,11 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempt, Control};
 use super::child::{self, Child, Pipes, Refused};
 use super::connection::{Connection, ConnectionId};
+use super::environment::Environment;
 use super::log::Log;
 use super::orphans::{Leaders, Rest};
 use super::protocol::{
@@ -27,16 +29,14 @@ use super::streams::Streams;
 /// How long a helper stays with nothing to do.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 /// How long it stays with ends that nobody has acknowledged: they are in the records too.
-const IDLE_UNACKED_MAX: Duration = Duration::from_secs(60);
-/// How often orphans that ended are collected while attempts run.
-const REAP_TICK: Duration = Duration::from_secs(1);
+const IDLE_UNACKED_MAX: Duration = Duration::from_secs(10);
+/// How often, while an engine is connected or attempts run, orphans that ended are collected and records that waited
+/// for another one are written.
+const BUSY_TICK: Duration = Duration::from_secs(1);
 
 pub(super) enum Input {
     Asked(ConnectionId, Request),
     Closed(ConnectionId),
-    Ended(Box<Ended>),
-    /// The task of an attempt panicked: its processes are nobody's, so the helper gives up and its successor ends them.
-    Failed,
 }
 
 pub(super) struct Hub {
@@ -44,6 +44,8 @@ pub(super) struct Hub {
     to_self: UnboundedSender<Input>,
     connections: BTreeMap<ConnectionId, Connection>,
     attempts: BTreeMap<Token, Held>,
+    /// The task of each attempt that is held as running.
+    running: JoinSet<Ended>,
     leaders: Leaders,
     records: Records,
     identity: Identity,
@@ -63,6 +65,7 @@ enum Held {
 }
 
 enum Event {
+    Ended(Result<Ended, JoinError>),
     Input(Input),
     Connected(io::Result<tokio::net::UnixStream>),
     Woke,
@@ -84,6 +87,7 @@ impl Hub {
             to_self,
             connections: BTreeMap::new(),
             attempts: attempts.collect(),
+            running: JoinSet::new(),
             leaders: Leaders::default(),
             records,
             identity,
@@ -97,18 +101,24 @@ impl Hub {
             let wake_at = self.wake_at();
             let event = tokio::select! {
                 biased;
+                Some(ended) = self.running.join_next() => Event::Ended(ended),
                 Some(input) = self.inputs.recv() => Event::Input(input),
                 accepted = listener.accept() => Event::Connected(accepted.map(|(stream, _)| stream)),
                 () = sleep_until(wake_at) => Event::Woke,
             };
             match event {
-                Event::Input(Input::Failed) => {
-                    return Err(io::Error::other("the task of an attempt panicked"));
-                }
+                Event::Ended(Ok(ended)) => self.end(Report::Ended(ended)),
+                // Its processes are nobody's: the helper gives up, and its successor ends them.
+                Event::Ended(Err(panicked)) => return Err(panicked.into()),
                 Event::Input(input) => self.take(input),
                 Event::Connected(stream) => self.connect(stream?),
-                Event::Woke if self.is_idle() => return Ok(()),
-                Event::Woke => self.leaders.reap_others(),
+                Event::Woke => {
+                    let _unrecorded = self.records.write_deferred();
+                    if self.is_idle() {
+                        return Ok(());
+                    }
+                    self.leaders.reap_others();
+                }
             }
         }
     }
@@ -122,15 +132,13 @@ impl Hub {
             }
             Input::Asked(_, Request::Ack(token)) => self.forget(token),
             Input::Closed(id) => drop(self.connections.remove(&id)),
-            Input::Ended(ended) => self.end(Report::Ended(*ended)),
-            Input::Failed => unreachable!("handled by the loop"),
         }
     }
 
     /// An idle helper wakes to leave, a busy one to collect orphans. Anything that happens starts the time anew.
     fn wake_at(&self) -> Instant {
         let idle = if self.attempts.is_empty() { IDLE_MAX } else { IDLE_UNACKED_MAX };
-        Instant::now() + if self.is_idle() { idle } else { REAP_TICK }
+        Instant::now() + if self.is_idle() { idle } else { BUSY_TICK }
     }
 
     fn is_idle(&self) -> bool {
@@ -157,7 +165,7 @@ impl Hub {
         if hello.protocol != PROTOCOL {
             self.connections.remove(&from);
         } else if let Some(connection) = self.connections.get_mut(&from) {
-            connection.environment = hello.environment;
+            connection.environment = Some(Environment::new(hello.environment));
         }
     }
 
@@ -175,7 +183,7 @@ impl Hub {
         match self.attempts.get_mut(&token) {
             Some(Held::Running { owner, stops, .. }) => {
                 *owner = from;
-                // The attempt has just ended and its report is in the inputs.
+                // The attempt has just ended, and its end is about to be taken.
                 let _ended = stops.send(grace);
             }
             Some(Held::Ended { told, .. }) if *told == Some(from) => {}
@@ -197,18 +205,19 @@ impl Hub {
 
     /// The intent is recorded first: a helper that dies here leaves a successor that looks for the process.
     fn spawn(&mut self, from: ConnectionId, launch: &Launch) -> Result<(Child, Pipes), Refused> {
+        let greeted = self.connections.get(&from).and_then(|connection| connection.environment.as_ref());
+        let base = greeted.ok_or_else(Refused::not_greeted)?;
         let intent = Record::Intent { token: launch.token.clone() };
         self.records.append(&intent).map_err(|error| Refused::from_io("helper.records", &error))?;
         let mut folder = DirBuilder::new();
         let made = folder.recursive(true).mode(0o700).create(&launch.dir);
         made.map_err(|error| Refused::from_io(&launch.dir.to_string_lossy(), &error))?;
-        let base = self.connections.get(&from).map_or(&[][..], |connection| &connection.environment);
         child::spawn(launch, base, &self.identity.mark(&launch.token))
     }
 
     /// What is done here runs beside the new process already.
     fn watch(&mut self, owner: ConnectionId, launch: Launch, at: Timestamp, (child, pipes): (Child, Pipes)) {
-        let group = child.group;
+        let Child { group, started, .. } = child;
         let (stops, wishes) = unbounded_channel();
         self.leaders.add(group);
         let attempt = Attempt {
@@ -220,10 +229,8 @@ impl Hub {
             output: launch.output,
             started_at: at,
         };
-        tokio::task::spawn_local(supervise(attempt, self.to_self.clone()));
-        let start_time = child::start_time(group.0).unwrap_or_default();
-        let pid = group.id();
-        let record = Unfinished::Started { pid, start_time, at_us: at.as_microsecond() };
+        self.running.spawn_local(attempt.run());
+        let record = Unfinished::Started { pid: group.id(), started, at_us: at.as_microsecond() };
         self.record(&record.to_record(launch.token.clone()));
         self.attempts.insert(launch.token, Held::Running { owner, stops, record });
     }
@@ -271,7 +278,9 @@ impl Hub {
     fn forget(&mut self, token: Token) {
         if let Some(Held::Ended { .. }) = self.attempts.get(&token) {
             self.attempts.remove(&token);
-            self.record(&Record::Acked { token });
+            // Without it a successor tells the end again, which the engine acknowledges again: it waits for the next
+            // record, which an engine that goes on is about to cause.
+            self.records.defer(&Record::Acked { token });
             self.compact();
         }
     }
@@ -298,11 +307,4 @@ impl Held {
             Self::Ended { report, .. } => Record::Ended(report.clone()),
         }
     }
-}
-
-async fn supervise(attempt: Attempt, hub: UnboundedSender<Input>) {
-    let ended = tokio::task::spawn_local(attempt.run()).await;
-    let input = ended.map_or(Input::Failed, |ended| Input::Ended(Box::new(ended)));
-    // The hub is gone only when the helper ends.
-    let _ended = hub.send(input);
 }

@@ -192,8 +192,8 @@ impl Lost<'_> {
     fn started(&self, attempt: &Unfinished, pid: i32, stat: &Stat) -> bool {
         match attempt {
             Unfinished::Intended => false,
-            Unfinished::Started { pid: leader, start_time, .. } => {
-                (*leader == pid && *start_time == stat.start_time)
+            Unfinished::Started { pid: leader, started, .. } => {
+                (*leader == pid && started.contains(stat.start_time))
                     || (*leader == stat.group && self.session == stat.session)
             }
         }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::child::StartTicks;
 use super::error::Error;
 use super::folder::Folder;
 use super::protocol::{Ended, Exit, Output, Report, Token, line};
@@ -32,7 +33,7 @@ pub(super) struct Header {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Record {
     Intent { token: Token },
-    Started { token: Token, pid: i32, start_time: u64, at_us: i64 },
+    Started { token: Token, pid: i32, started: StartTicks, at_us: i64 },
     Ended(Report),
     Acked { token: Token },
 }
@@ -41,14 +42,14 @@ pub(super) enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unfinished {
     Intended,
-    Started { pid: i32, start_time: u64, at_us: i64 },
+    Started { pid: i32, started: StartTicks, at_us: i64 },
 }
 
 impl Unfinished {
     pub(super) fn to_record(&self, token: Token) -> Record {
         match *self {
             Self::Intended => Record::Intent { token },
-            Self::Started { pid, start_time, at_us } => Record::Started { token, pid, start_time, at_us },
+            Self::Started { pid, started, at_us } => Record::Started { token, pid, started, at_us },
         }
     }
 
@@ -86,6 +87,8 @@ pub(super) struct Records {
     header: Header,
     bytes: u64,
     compact_at: u64,
+    /// Lines that go with the next append.
+    deferred: Vec<u8>,
     /// The last append failed and may have left part of a line.
     torn: bool,
 }
@@ -126,8 +129,8 @@ impl Remembered {
             Record::Intent { token } => {
                 self.unfinished.insert(token, Unfinished::Intended);
             }
-            Record::Started { token, pid, start_time, at_us } => {
-                self.unfinished.insert(token, Unfinished::Started { pid, start_time, at_us });
+            Record::Started { token, pid, started, at_us } => {
+                self.unfinished.insert(token, Unfinished::Started { pid, started, at_us });
             }
             Record::Ended(report) => {
                 self.unfinished.remove(report.token());
@@ -146,18 +149,41 @@ impl Records {
         let (path, new_path) = (folder.path(FILE), folder.path("helper.records.new"));
         let (file, bytes) =
             write_new(&path, &new_path, &header, records).map_err(Error::io("write the records"))?;
-        Ok(Self { file, path, new_path, header, bytes, compact_at: compact_at(bytes), torn: false })
+        Ok(Self {
+            file,
+            path,
+            new_path,
+            header,
+            bytes,
+            compact_at: compact_at(bytes),
+            deferred: Vec::new(),
+            torn: false,
+        })
     }
 
+    /// Writes `record`, and before it what was deferred. On an error neither is kept.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = line(record);
+        self.defer(record);
+        self.write_deferred()
+    }
+
+    /// Takes a record that may as well be lost.
+    pub(super) fn defer(&mut self, record: &Record) {
+        self.deferred.extend(line(record));
+    }
+
+    pub(super) fn write_deferred(&mut self) -> io::Result<()> {
+        let mut lines = std::mem::take(&mut self.deferred);
+        if lines.is_empty() {
+            return Ok(());
+        }
         if self.torn {
-            line.insert(0, b'\n');
+            lines.insert(0, b'\n');
         }
         self.torn = true;
-        self.file.write_all(&line)?;
+        self.file.write_all(&lines)?;
         self.torn = false;
-        self.bytes += line.len() as u64;
+        self.bytes += lines.len() as u64;
         Ok(())
     }
 
@@ -169,6 +195,7 @@ impl Records {
     pub(super) fn compact(&mut self, records: &[Record]) -> io::Result<()> {
         let (file, bytes) = write_new(&self.path, &self.new_path, &self.header, records)?;
         (self.file, self.bytes, self.compact_at, self.torn) = (file, bytes, compact_at(bytes), false);
+        self.deferred.clear();
         Ok(())
     }
 }

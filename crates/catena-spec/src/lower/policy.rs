@@ -93,7 +93,11 @@ impl Context<'_> {
             return self.positive_duration(node, "`timeout`");
         }
         let entries = self.known_entries(node, "`timeout`", keys::TIMEOUT_KEYS)?;
-        entries.into_iter().find_map(|entry| self.positive_duration(&entry.value, "`attempt`"))
+        let Some(attempt) = entries.into_iter().next() else {
+            self.say(Code::MissingKey, node.span, "`timeout` needs `attempt`".to_owned());
+            return None;
+        };
+        self.positive_duration(&attempt.value, "`attempt`")
     }
 
     fn positive_duration(&mut self, node: &Node, what: &str) -> Option<u64> {

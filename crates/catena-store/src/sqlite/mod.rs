@@ -50,15 +50,25 @@ impl SqliteStore {
 
     /// Opens a store for writing, making or migrating it; the lock says that no one else does.
     pub fn open(path: &Path, _lock: &HostLock) -> Result<Self, Error> {
-        let mut connection = connect_writer(path)?;
-        schema::migrate(&mut connection, path)?;
-        let writer = Writer::start(connection)?;
+        let open = || {
+            let mut connection = connect_writer(path)?;
+            schema::migrate(&mut connection, path)?;
+            Writer::start(connection, path)
+        };
+        let writer = open().map_err(|error| error.at(path))?;
         Ok(Self { path: path.to_owned(), readers: Mutex::default(), writer: Some(writer) })
     }
 
     /// The lease under which this store writes.
     pub fn lease(&self) -> Option<Lease> {
         self.writer.as_ref().map(Writer::lease)
+    }
+
+    /// Commits what was submitted and writes nothing from then on.
+    pub fn close(&self) {
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
     }
 
     /// Whether the machine has been up since the lease before this one was taken: if not, no process of that

@@ -3,8 +3,9 @@
 
 use std::{
     collections::HashMap,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
@@ -26,8 +27,9 @@ const BATCH_MAX: usize = 1_024;
 const HEADS_MAX: usize = 100_000;
 
 pub(super) struct Writer {
-    queue: Option<Sender<(Commit, Done)>>,
-    thread: Option<JoinHandle<()>>,
+    /// Empty once the writer is closed.
+    queue: Mutex<Option<Sender<(Commit, Done)>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     lease: Lease,
     is_same_boot: bool,
     counts: Arc<Counts>,
@@ -40,7 +42,7 @@ struct Counts {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, Error> {
         let previous: Option<String> = connection
             .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
@@ -48,12 +50,19 @@ impl Writer {
         let lease = take_lease(&connection)?;
         let (queue, receiver) = channel();
         let counts = Arc::new(Counts::default());
-        let worker = Worker { connection, lease, heads: HashMap::new(), counts: Arc::clone(&counts) };
+        let worker = Worker {
+            path: path.to_owned(),
+            connection,
+            lease,
+            heads: HashMap::new(),
+            counts: Arc::clone(&counts),
+        };
         let thread = std::thread::Builder::new()
             .name("catena-writer".into())
             .spawn(move || worker.run(&receiver))
             .map_err(Error::from)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), lease, is_same_boot, counts })
+        let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
+        Ok(Self { queue, thread, lease, is_same_boot, counts })
     }
 
     pub(super) fn lease(&self) -> Lease {
@@ -69,22 +78,32 @@ impl Writer {
     }
 
     pub(super) fn submit(&self, commit: Commit, done: Done) {
-        let queue = self.queue.as_ref().expect("the queue is open until the writer is dropped");
-        if let Err(refused) = queue.send((commit, done)) {
-            let (_, done) = refused.0;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match queue.as_ref() {
+            Some(queue) => queue.send((commit, done)).err().map(|refused| refused.0.1),
+            None => Some(done),
+        };
+        drop(queue);
+        if let Some(done) = refused {
             done(Err(Error::unavailable("its writer has stopped")));
+        }
+    }
+
+    /// Commits what is queued, then ends; returns when nothing is written any more.
+    pub(super) fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last owner of a store may be a callback on the writer's own thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // A panic of the writer has been reported by its thread; there is nothing to add to it here.
+            drop(thread.join());
         }
     }
 }
 
 impl Drop for Writer {
-    /// Commits what is queued, then ends.
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the writer has been reported by its thread; there is nothing to add to it here.
-            drop(thread.join());
-        }
+        self.close();
     }
 }
 
@@ -104,6 +123,7 @@ fn take_lease(connection: &Connection) -> Result<Lease, Error> {
 }
 
 struct Worker {
+    path: PathBuf,
     connection: Connection,
     lease: Lease,
     heads: HashMap<ExecutionId, Head>,
@@ -139,6 +159,7 @@ impl Worker {
             Err(error) => {
                 // What the heads say was never written.
                 self.heads.clear();
+                let error = error.at(&self.path);
                 commits.iter().map(|_| Err(error.clone())).collect()
             }
         }
