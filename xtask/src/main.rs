@@ -1,11 +1,57 @@
-//! The project's own commands: `cargo xtask NAME`.
+//! `cargo xtask`: what a contributor and the continuous integration run. Only dispatches; one module per task.
 
+#![expect(clippy::print_stdout, reason = "a developer's tool whose output is its report")]
+
+mod bench;
+mod cargo;
 mod chaos;
+mod check;
+mod generated;
+mod report;
+mod test;
 
-fn main() -> anyhow::Result<()> {
+use std::process::ExitCode;
+
+use crate::report::AlreadySaid;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  check                       format, lints, docs, generated files, licences
+  test                        all tests; installs or says what it needs
+  bench [--quick] [--only ROW]
+                              measures each kind of work beside its floor
+  chaos [--kills N] [--seed S] [--fault NAME | --all-faults] [--keep]
+                              kills the engine again and again, and sees what holds
+  gen [--check]               writes the generated files, or says which are out of date";
+
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.split_first() {
-        Some((name, rest)) if name == "chaos" => chaos::run(rest),
-        _ => anyhow::bail!("usage: cargo xtask chaos --kills N --seed S [--fault NAME | --all-faults]"),
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is::<AlreadySaid>() {
+                eprintln!("xtask: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> anyhow::Result<()> {
+    let Some((task, rest)) = args.split_first() else {
+        anyhow::bail!("no task given\n\n{USAGE}");
+    };
+    match task.as_str() {
+        "check" => check::run(rest),
+        "test" => test::run(rest),
+        "bench" => bench::run(rest),
+        "chaos" => chaos::run(rest),
+        "gen" => generated::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => anyhow::bail!("there is no task `{other}`\n\n{USAGE}"),
     }
 }

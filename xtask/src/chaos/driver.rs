@@ -22,6 +22,7 @@ use super::{
     random::Random,
     verdict::{self, Outcome, Promise, Violation},
 };
+use crate::cargo::cargo;
 
 /// A moment that does not come is not waited for longer.
 const ROUND_MAX: Duration = Duration::from_millis(2_500);
@@ -144,10 +145,8 @@ pub(super) fn run(options: &Options, fault: Option<&str>) -> Result<Outcome> {
 
 /// `catena` with the faults in it, copied so that nothing replaces it while the test runs.
 fn build(work: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let build = ["build", "--quiet", "--package", "catena", "--features", "faults"];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-    let status = Command::new(cargo).args(build).current_dir(root).status().context("cannot run cargo")?;
+    let mut build = cargo(&["build", "--quiet", "--package", "catena", "--features", "faults"]);
+    let status = build.status().context("cannot run cargo")?;
     ensure!(status.success(), "catena does not build");
     // This program lies beside it.
     let built = std::env::current_exe()?.with_file_name("catena");
