@@ -12,6 +12,7 @@ mod ledger;
 mod options;
 mod oracle;
 mod random;
+mod round;
 mod step;
 mod verdict;
 
