@@ -53,6 +53,8 @@ pub(super) struct Outcome {
     pub(super) kills: u32,
     executions: usize,
     attempts: usize,
+    /// Acknowledged ones.
+    cancels: usize,
     /// Attempts that were given up as lost.
     lost: usize,
     pub(super) violations: Vec<Violation>,
@@ -72,11 +74,11 @@ impl Outcome {
                 eprintln!("{promise}, {check}: {detail}");
             }
         }
-        let Self { kills, executions, attempts, lost, violations } = self;
+        let Self { kills, executions, attempts, cancels, lost, violations } = self;
         let mut stdout = std::io::stdout().lock();
         writeln!(
             stdout,
-            "kills {kills}, executions {executions}, attempts {attempts}, lost {lost}, violations {}",
+            "kills {kills}, executions {executions}, attempts {attempts}, cancels {cancels}, lost {lost}, violations {}",
             violations.len()
         )?;
         let promises: std::collections::BTreeSet<String> =
@@ -116,6 +118,7 @@ pub(super) fn of(account: &Account) -> Result<Outcome> {
         kills: account.kills,
         executions: stored.executions.len(),
         attempts: stored.attempts(),
+        cancels: account.cancelled.len(),
         lost: stored.lost(),
         violations: findings.0,
     })
