@@ -44,6 +44,8 @@ fn init(engine: &Engine, steps: &[&str]) -> Result<catena_core::ExecutionId, Err
 }
 
 fn main() -> Result<(), Error> {
+    // A step that panics is a failure with its message; the backtrace on top is of no use to the reader here.
+    std::panic::set_hook(Box::new(|_| {}));
     let home = tempfile::tempdir()?;
     // Functions need no process helper; a program that also runs `shell` steps would name itself here and call
     // `catena_runners::process::serve` when it is started that way.

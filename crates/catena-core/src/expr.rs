@@ -66,6 +66,10 @@ pub struct Expr {
 
 impl Expr {
     pub fn parse(source: &str) -> Result<Self, ExprError> {
+        if let Some(range) = stray(source) {
+            let message = format!("unexpected character, `{}` is no operator", &source[range.clone()]);
+            return Err(ExprError { message, range: Some(range) });
+        }
         let compiled = ENVIRONMENT
             .compile_expression_owned(source.to_owned())
             .map_err(|e| ExprError { message: describe(&e), range: e.range() })?;
@@ -119,6 +123,27 @@ impl Expr {
     fn failed(&self, why: &str) -> Failure {
         Failure::lasting(FailureType::TemplateError, format!("cannot evaluate `{}`: {why}", self.source))
     }
+}
+
+/// A character outside of quotes that no expression has. The expression language overlooks one that follows a quoted
+/// text, and everything behind it: `a == "x" && b` would mean `a == "x"`.
+fn stray(source: &str) -> Option<Range<usize>> {
+    let mut quote = None;
+    let mut letters = source.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (Some(_), '\\') => _ = letters.next(),
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, '!') if letters.peek().is_some_and(|(_, next)| *next == '=') => {}
+            (None, '!' | '&' | ';' | '$' | '?' | '@' | '#' | '\\' | '`' | '^') => {
+                return Some(at..at + letter.len_utf8());
+            }
+            (None, _) => {}
+        }
+    }
+    None
 }
 
 fn describe(error: &minijinja::Error) -> String {
@@ -212,6 +237,12 @@ mod tests {
     fn a_value_is_bounded() {
         check("'x' * 100000", Err("more than 65536 bytes"));
         check("range(100000) | list", Err("more than 65536 bytes"));
+    }
+
+    #[test]
+    fn nothing_behind_a_text_is_overlooked() {
+        assert!(Expr::parse("weather == \"x\" && n").is_err());
+        assert!(Expr::parse("weather != 'a && b'").is_ok());
     }
 
     #[test]

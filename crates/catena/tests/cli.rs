@@ -339,6 +339,55 @@ fn a_second_terminal_works_beside_a_running_chain() {
 }
 
 #[test]
+fn logs_are_followed_to_the_end_of_the_execution() {
+    let place = Place::new();
+    let (started, go) = held_chain(&place);
+    let host = place.spawn(&["run", "held.yaml"]);
+    hear(&started);
+    let follower = place.spawn(&["ps", "logs", "2", "-f"]);
+    tell(&go);
+    let followed = Done::from(follower.wait_with_output().unwrap());
+    assert_eq!((followed.code, followed.out.as_str()), (0, "go\n"), "{followed:?}");
+    assert_eq!(Done::from(host.wait_with_output().unwrap()).code, 0);
+    let stamped = place.run(&["ps", "logs", "2", "--timestamps", "--step", "held"]);
+    assert!(stamped.out.ends_with("Z out go\n"), "{stamped:?}");
+}
+
+#[test]
+fn parameters_come_from_a_file_standard_input_or_text() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "params: {a: {type: integer}, b: {}}\nsteps: [{set: {sum: '{a}-{b}'}}]\noutput: '{sum}'\n",
+    );
+    place.write("input.json", r#"{"a": 1, "b": "file"}"#);
+    place.write("b.txt", "from a file");
+    let check = |args: &[&str], expected: &str| {
+        let done = place.run(&[&["run", "chain.yaml"], args].concat());
+        assert_eq!(done.out.trim_end(), expected, "{done:?}");
+    };
+    check(&["--input", "input.json"], "1-file");
+    check(&["--input", "input.json", "--set", "b=[1, 2]"], "1-[1,2]");
+    check(&["--set", "a=5", "--set", "b=@b.txt"], "5-from a file");
+    place.run(&["run", "chain.yaml", "--input", "b.txt"]).fails(2, &["no JSON object"]);
+    place.run(&["run", "chain.yaml", "--input", "nowhere.json"]).fails(4, &["nowhere.json"]);
+}
+
+#[test]
+fn a_key_answers_the_first_execution() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "params: {a: {default: 1}}\nsteps: [{shell: echo a >> \"$CATENA_DIR/../../count\"}]\n",
+    );
+    let first = place.json(&["run", "chain.yaml", "--key", "k", "-o", "json"]);
+    let again = place.json(&["run", "chain.yaml", "--key", "k", "-o", "json"]);
+    assert_eq!(first, again);
+    assert_eq!(std::fs::read_to_string(place.home().join("count")).unwrap(), "a\n");
+    place.run(&["run", "chain.yaml", "--key", "k", "--set", "a=2"]).fails(5, &["key `k`"]);
+}
+
+#[test]
 fn an_interrupt_cancels_and_a_request_to_end_leaves() {
     let place = Place::new();
     let (started, go) = held_chain(&place);

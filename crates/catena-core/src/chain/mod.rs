@@ -9,7 +9,7 @@ mod draft;
 mod params;
 mod work;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ use crate::{
 
 /// How often a step may be visited in one opening of its block.
 pub const VISITS_MAX: u32 = 1_000;
+/// How many visits an execution may make in all: loops in loops multiply.
+pub const VISITS_TOTAL_MAX: usize = 1_000_000;
 
 /// One version of a chain, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +55,24 @@ pub struct Chain {
     pub output: Option<Template>,
     steps: Vec<Step>,
     blocks: Vec<Block>,
+    #[serde(skip)]
+    by_id: IdIndex,
+}
+
+/// Steps by id, made when it is first asked for; says nothing that the steps do not say.
+#[derive(Debug, Default)]
+struct IdIndex(OnceLock<BTreeMap<StepId, StepIx>>);
+
+impl Clone for IdIndex {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for IdIndex {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 /// A list of steps that run in order.
@@ -206,7 +226,10 @@ impl Chain {
     }
 
     pub fn step_by_id(&self, id: &str) -> Option<StepIx> {
-        self.steps().find(|(_, step)| step.id.as_str() == id).map(|(ix, _)| ix)
+        let id = StepId::parse(id).ok()?;
+        let index =
+            self.by_id.0.get_or_init(|| self.steps().map(|(ix, step)| (step.id.clone(), ix)).collect());
+        index.get(&id).copied()
     }
 
     /// What a failure of `step` does, all defaults applied.

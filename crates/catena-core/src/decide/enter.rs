@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::Decider;
 use crate::{
-    chain::{Chain, Process, Step, VISITS_MAX, Work},
+    chain::{Chain, Process, Step, VISITS_MAX, VISITS_TOTAL_MAX, Work},
     event::{Event, Input, Plan, SkipReason},
     expr::Scope,
     failure::{Failure, FailureType},
@@ -23,6 +23,10 @@ impl Decider<'_> {
     fn plan(&self, frame: FrameNo, step: StepIx, nth: u32) -> Result<Plan, Failure> {
         if nth > VISITS_MAX {
             let message = format!("visited more than {VISITS_MAX} times");
+            return Err(Failure::lasting(FailureType::VisitLimit, message));
+        }
+        if self.state.visit_count() >= VISITS_TOTAL_MAX {
+            let message = format!("the execution has made {VISITS_TOTAL_MAX} visits");
             return Err(Failure::lasting(FailureType::VisitLimit, message));
         }
         let chain = self.state.chain();

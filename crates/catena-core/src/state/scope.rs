@@ -59,22 +59,16 @@ impl VisitScope<'_> {
 
     /// `steps.<id>` for the ids that are asked for; all of them if the expression picks one while it runs.
     fn steps(&self, paths: &[&str]) -> Jinja {
-        let asks_for = |id: &str| {
-            paths
-                .iter()
-                .any(|path| path.is_empty() || path.split('.').next().is_some_and(|first| first == id))
+        let chain = &self.state.chain;
+        let asked: Vec<StepIx> = match paths.contains(&"") {
+            true => chain.steps().map(|(ix, _)| ix).collect(),
+            false => paths.iter().filter_map(|path| chain.step_by_id(path.split('.').next()?)).collect(),
         };
-        let entries: Vec<(String, Jinja)> = self
-            .state
-            .chain
-            .steps()
-            .filter(|(_, step)| asks_for(step.id.as_str()))
-            .filter_map(|(ix, step)| {
-                let visit = self.latest(ix)?;
-                Some((step.id.as_str().to_owned(), Jinja::from(Serde(&self.state.step_json(visit)))))
-            })
-            .collect();
-        Jinja::from_pairs(entries)
+        Jinja::from_pairs(asked.into_iter().filter_map(|ix| {
+            let visit = self.latest(ix)?;
+            let id = chain.step(ix).id.as_str().to_owned();
+            Some((id, Jinja::from(Serde(&self.state.step_json(visit)))))
+        }))
     }
 
     /// The step's visit nearest to here: in this opening of a block rather than in another one.

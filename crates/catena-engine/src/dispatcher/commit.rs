@@ -52,7 +52,7 @@ impl Dispatcher {
         actor: Actor,
         mut consequences: Consequences,
     ) {
-        let Decided { at: now, mut events } = decided;
+        let Decided { at: now, events } = decided;
         let (ended, started) = slots_moved(&events);
         self.slots.settle(ended, started);
         let Some(state) = self.hot.get(&execution) else { return };
@@ -61,10 +61,7 @@ impl Dispatcher {
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
         let wants_slot = state.agenda().ready().next().is_some();
         let timer = state.agenda().next_timer();
-        let append = (!events.is_empty()).then(|| {
-            let append = Append::new(state, now, actor.clone(), events.clone());
-            plant_second_end(append, &mut events)
-        });
+        let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));
         match timer {
             Some((at, _)) => self.arm(execution, at),
@@ -143,12 +140,12 @@ impl AfterCommit {
             self.shared.launcher.perform(act);
         }
         self.acknowledge();
-        if let Some(update) = &self.publish {
-            self.shared.hub.publish(self.execution, update);
-        }
         if let Some(seq) = self.durable {
             // A dispatcher that has stopped needs to let nothing go.
             drop(self.shared.inputs.send(Input::Durable { execution: self.execution, seq }));
+        }
+        if let Some(update) = &self.publish {
+            self.shared.hub.publish(self.execution, update);
         }
     }
 
@@ -191,11 +188,11 @@ impl AfterCommit {
 }
 
 /// The planted fault: an end that is written twice.
-fn plant_second_end(mut append: Append, events: &mut [Event]) -> Append {
+fn plant_second_end(mut append: Append) -> Append {
     if faults::is_on(Fault::EndTwice)
-        && let Some(end @ Event::ExecutionEnded { .. }) = events.last()
+        && let Some(end @ Event::ExecutionEnded { .. }) = append.events.last().cloned()
     {
-        append.events.push(end.clone());
+        append.events.push(end);
     }
     append
 }

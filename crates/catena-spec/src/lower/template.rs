@@ -138,11 +138,6 @@ impl Context<'_> {
 
     /// Whether every name that the expression reads exists where it stands.
     fn check_names(&mut self, expr: &Expr, text: &str, node: &Node, reported: &[String]) -> bool {
-        if let Some(range) = stray(expr.source()) {
-            let message = format!("unexpected character, `{}` is no operator", &expr.source()[range.clone()]);
-            self.bad_expr(&ExprError { message, range: Some(range) }, expr.source(), text, node);
-            return false;
-        }
         let mut sound = true;
         let roots: Vec<&str> = expr.roots().collect();
         for root in roots {
@@ -273,27 +268,6 @@ impl Context<'_> {
             Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
         );
     }
-}
-
-/// A character outside of quotes that no expression has. The expression language overlooks one that follows a quoted
-/// text, and everything behind it: `a == "x" && b` would mean `a == "x"`.
-fn stray(source: &str) -> Option<Range<usize>> {
-    let mut quote = None;
-    let mut letters = source.char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        match (quote, letter) {
-            (Some(_), '\\') => _ = letters.next(),
-            (Some(open), _) if open == letter => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(letter),
-            (None, '!') if letters.peek().is_some_and(|(_, next)| *next == '=') => {}
-            (None, '!' | '&' | ';' | '$' | '?' | '@' | '#' | '\\' | '`' | '^') => {
-                return Some(at..at + letter.len_utf8());
-            }
-            (None, _) => {}
-        }
-    }
-    None
 }
 
 /// A text with braces as an expression that gives it.
