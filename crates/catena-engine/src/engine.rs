@@ -6,7 +6,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use catena_core::{ExecutionId, State};
+use catena_core::ExecutionId;
 use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner};
 use catena_store::{
     Actor, ExecutionFilter, ExecutionRow, Lease, Store,
@@ -17,7 +17,7 @@ use crate::{
     Config, Error, Follower, Reach, StartRequest, Started, Stream,
     dispatcher::{Dispatcher, Input, Recovered, Shared},
     launch::{Inbound, Launcher},
-    load::load,
+    load::{load_unfinished, serve_loads},
 };
 
 /// The one host of a store. Dropping it closes it: attempts in processes go on, and the next engine attaches to
@@ -27,6 +27,7 @@ pub struct Engine {
     sqlite: Arc<SqliteStore>,
     dispatcher: Option<JoinHandle<()>>,
     recovered: Vec<ExecutionId>,
+    damaged: Vec<(ExecutionId, String)>,
     stream_ttl: std::time::Duration,
     _lock: HostLock,
 }
@@ -39,35 +40,54 @@ impl Engine {
         let sqlite = Arc::new(SqliteStore::open(&config.store, &lock)?);
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
         let lease = sqlite.lease().expect("a store opened for writing has a lease");
-        let found = find_unfinished(&*store, config.reach, sqlite.is_same_boot())?;
+        let mut found = find_unfinished(&*store, config.reach)?;
+        found.first_of_boot = sqlite.first_lease_of_boot();
         let next_number = store.next_number()?;
-        let (inputs, receiver) = channel();
-        let launcher = launcher(&config, &inputs, Arc::clone(&store), lease)?;
+        let ((inputs, receiver), (loads, wanted)) = (channel(), channel());
+        let launcher = launcher(&config, &inputs, &sqlite, lease)?;
+        let (reader, loaded) = (Arc::clone(&store), inputs.clone());
+        std::thread::Builder::new()
+            .name("catena-load".into())
+            .spawn(move || serve_loads(&*reader, &wanted, &loaded))
+            .map_err(Error::io("start the loader"))?;
         let shared = Arc::new(Shared {
             store,
             clock: config.clock,
             launcher,
-            hub: crate::follow::Hub::default(),
+            hub: Arc::default(),
+            loads,
             inputs,
             lease,
         });
-        let recovered =
-            found.states.iter().map(State::id).chain(found.sleeping.iter().map(|(id, _)| *id)).collect();
+        let recovered = found
+            .running
+            .iter()
+            .map(|one| one.state.id())
+            .chain(found.sleeping.iter().map(|(id, _)| *id))
+            .collect();
+        let damaged = std::mem::take(&mut found.damaged);
         let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, config.slots, next_number);
+        let hub = Arc::clone(&shared.hub);
         let thread = std::thread::Builder::new()
             .name("catena-dispatch".into())
             .spawn(move || {
+                let _farewell = Farewell(Arc::clone(&hub));
                 dispatcher.recover(found);
                 dispatcher.run();
             })
             .map_err(Error::io("start the dispatcher"))?;
         let (dispatcher, stream_ttl) = (Some(thread), config.stream_ttl);
-        Ok(Self { shared, sqlite, dispatcher, recovered, stream_ttl, _lock: lock })
+        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, stream_ttl, _lock: lock })
     }
 
     /// The unfinished executions that were found and are going on.
     pub fn recovered(&self) -> &[ExecutionId] {
         &self.recovered
+    }
+
+    /// The unfinished executions that cannot go on, and why: their journals are damaged.
+    pub fn damaged(&self) -> &[(ExecutionId, String)] {
+        &self.damaged
     }
 
     /// Starts an execution; returns when its start is durable, with its number.
@@ -97,7 +117,7 @@ impl Engine {
 
     /// The events of an execution behind `after`, those that are there and those to come.
     pub fn follow(&self, execution: ExecutionId, after: u64) -> Result<Follower, Error> {
-        Follower::new(Arc::clone(&self.shared.store), &self.shared.hub, execution, after)
+        Follower::new(Arc::clone(&self.shared.store), Arc::clone(&self.shared.hub), execution, after)
     }
 
     /// The stream of an execution, for asking now and then.
@@ -153,16 +173,24 @@ fn make_home(config: &Config) -> Result<(), Error> {
     }
 }
 
-fn find_unfinished(store: &dyn Store, reach: Reach, same_boot: bool) -> Result<Recovered, Error> {
+fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, Error> {
     let is_within = |id: ExecutionId| reach == Reach::All || reach == Reach::Only(id);
     let inbox: Vec<_> = store.inbox()?.into_iter().filter(|item| is_within(item.execution)).collect();
     let commanded: BTreeSet<ExecutionId> = inbox.iter().map(|item| item.execution).collect();
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
-    let mut found = Recovered { inbox, same_boot, ..Recovered::default() };
+    let mut found = Recovered { inbox, is_all: reach == Reach::All, ..Recovered::default() };
     for row in store.executions(&filter)?.into_iter().rev().filter(|row| is_within(row.id)) {
-        match row.wake_at {
-            Some(at) if !row.owned && !commanded.contains(&row.id) => found.sleeping.push((row.id, at)),
-            Some(_) | None => found.states.push(load(store, row.id)?),
+        if let Some(at) = row.wake_at
+            && !row.owned
+            && !commanded.contains(&row.id)
+        {
+            found.sleeping.push((row.id, at));
+            continue;
+        }
+        match load_unfinished(store, row.id) {
+            Ok(unfinished) => found.running.push(unfinished),
+            Err(error @ catena_store::Error::Corrupt(_)) => found.damaged.push((row.id, error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(found)
@@ -171,18 +199,28 @@ fn find_unfinished(store: &dyn Store, reach: Reach, same_boot: bool) -> Result<R
 fn launcher(
     config: &Config,
     inputs: &std::sync::mpsc::Sender<Input>,
-    store: Arc<dyn Store>,
+    sqlite: &Arc<SqliteStore>,
     lease: Lease,
 ) -> Result<Launcher, Error> {
     let sink = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
     let functions = FunctionRunner::new(config.functions.clone(), threads, sink.clone())
         .map_err(Error::io("start the threads of functions"))?;
-    let (places, files) = (config.places.clone(), Box::new(StoredFiles(store)));
+    let (places, files) =
+        (config.places.clone(), Box::new(StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>)));
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
-    let processes = ProcessRunner::new(places, files, helper, sink);
+    let processes = ProcessRunner::new(places, files, helper, sqlite.id(), sink);
     Ok(Launcher::new(functions, processes))
+}
+
+/// Whatever ends the dispatcher, nobody waits for its events any more.
+struct Farewell(Arc<crate::follow::Hub>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.stop("the engine was closed");
+    }
 }
 
 struct StoredFiles(Arc<dyn Store>);

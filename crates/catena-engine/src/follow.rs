@@ -4,8 +4,8 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     time::Duration,
 };
@@ -31,52 +31,85 @@ pub enum Update {
 /// Who follows which execution.
 #[derive(Default)]
 pub(crate) struct Hub {
-    followers: Mutex<HashMap<ExecutionId, Vec<SyncSender<Update>>>>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    followers: HashMap<ExecutionId, Vec<SyncSender<Update>>>,
+    /// Why nothing will be published any more.
+    stopped: Option<String>,
 }
 
 impl Hub {
-    fn subscribe(&self, execution: ExecutionId) -> Receiver<Update> {
+    fn subscribe(&self, execution: ExecutionId) -> Result<Receiver<Update>, Error> {
+        let mut inside = self.lock();
+        if let Some(why) = &inside.stopped {
+            return Err(Error::Stopped(why.clone()));
+        }
         let (sender, receiver) = sync_channel(BACKLOG_MAX);
-        self.lock().entry(execution).or_default().push(sender);
-        receiver
+        inside.followers.entry(execution).or_default().push(sender);
+        Ok(receiver)
     }
 
     pub(crate) fn is_followed(&self, execution: ExecutionId) -> bool {
-        self.lock().contains_key(&execution)
+        self.lock().followers.contains_key(&execution)
     }
 
-    /// Hands an update to who follows now; a follower that is too far behind misses it and asks the store.
+    /// Hands an update to who follows now. A follower that is too far behind loses its channel, and comes again
+    /// by way of the store; so does one that has gone, and is forgotten.
     pub(crate) fn publish(&self, execution: ExecutionId, update: &Update) {
-        let mut followers = self.lock();
-        let Some(list) = followers.get_mut(&execution) else { return };
-        list.retain(|follower| {
-            let sent = follower.try_send(update.clone());
-            !matches!(sent, Err(std::sync::mpsc::TrySendError::Disconnected(_)))
-        });
+        let mut inside = self.lock();
+        let Some(list) = inside.followers.get_mut(&execution) else { return };
+        list.retain(|follower| follower.try_send(update.clone()).is_ok());
         if list.is_empty() {
-            followers.remove(&execution);
+            inside.followers.remove(&execution);
+        }
+    }
+
+    /// Nothing of an execution will be published any more.
+    pub(crate) fn stop_one(&self, execution: ExecutionId, why: &str) {
+        for follower in self.lock().followers.remove(&execution).unwrap_or_default() {
+            drop(follower.try_send(Update::Stopped(why.to_owned())));
         }
     }
 
     pub(crate) fn stop(&self, why: &str) {
-        for (_, list) in self.lock().drain() {
+        let mut inside = self.lock();
+        inside.stopped.get_or_insert_with(|| why.to_owned());
+        for (_, list) in inside.followers.drain() {
             for follower in list {
-                // One that is too far behind to hear it sees its channel close.
+                // One that is too far behind to hear it asks again, and is told then.
                 drop(follower.try_send(Update::Stopped(why.to_owned())));
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, Vec<SyncSender<Update>>>> {
-        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets the channels of an execution that nobody listens to.
+    fn sweep(&self, execution: ExecutionId) {
+        let mut inside = self.lock();
+        if let Some(list) = inside.followers.get_mut(&execution) {
+            list.retain(|follower| {
+                !matches!(follower.try_send(Update::Committed), Err(TrySendError::Disconnected(_)))
+            });
+            if list.is_empty() {
+                inside.followers.remove(&execution);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Follows one execution.
 pub struct Follower {
     store: Arc<dyn Store>,
+    hub: Arc<Hub>,
     execution: ExecutionId,
-    updates: Receiver<Update>,
+    /// None while it is being dropped.
+    updates: Option<Receiver<Update>>,
     queue: VecDeque<Entry>,
     /// Sequence number of the last event that was handed out or queued.
     last: u64,
@@ -86,16 +119,31 @@ pub struct Follower {
 impl Follower {
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        hub: &Hub,
+        hub: Arc<Hub>,
         execution: ExecutionId,
         after: u64,
     ) -> Result<Self, Error> {
-        // First the ear, then the look back: what is committed in between comes twice and is counted once.
-        let updates = hub.subscribe(execution);
-        let mut follower =
-            Self { store, execution, updates, queue: VecDeque::new(), last: after, ended: false };
-        follower.read_store()?;
+        let (updates, queue) = (None, VecDeque::new());
+        let mut follower = Self { store, hub, execution, updates, queue, last: after, ended: false };
+        follower.come()?;
         Ok(follower)
+    }
+
+    /// First the ear, then the look back: what is committed in between comes twice and is counted once.
+    fn come(&mut self) -> Result<(), Error> {
+        let heard = self.hub.subscribe(self.execution);
+        self.read_store()?;
+        match heard {
+            Ok(updates) => self.updates = Some(updates),
+            // What is in the store can be followed to its end all the same.
+            Err(_) if self.knows_end() => {}
+            Err(stopped) => return Err(stopped),
+        }
+        Ok(())
+    }
+
+    fn knows_end(&self) -> bool {
+        self.queue.back().is_some_and(|entry| matches!(entry.event, Event::ExecutionEnded { .. }))
     }
 
     /// The next event; `Ok(None)` behind the last of an ended execution. Blocks.
@@ -107,9 +155,9 @@ impl Follower {
             if self.ended {
                 return Ok(None);
             }
-            match self.updates.recv() {
-                Ok(update) => self.take(update)?,
-                Err(_) => return Err(Error::Stopped("the engine has gone".to_owned())),
+            match self.updates.as_ref().map(Receiver::recv) {
+                Some(Ok(update)) => self.take(update)?,
+                Some(Err(_)) | None => self.come()?,
             }
         }
     }
@@ -119,12 +167,13 @@ impl Follower {
         if let Some(entry) = self.next_now()? {
             return Ok(Some(entry));
         }
-        match self.updates.recv_timeout(patience) {
-            Ok(update) => self.take(update)?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::Stopped("the engine has gone".to_owned()));
-            }
+        if self.ended {
+            return Ok(None);
+        }
+        match self.updates.as_ref().map(|updates| updates.recv_timeout(patience)) {
+            Some(Ok(update)) => self.take(update)?,
+            Some(Err(RecvTimeoutError::Timeout)) => {}
+            Some(Err(RecvTimeoutError::Disconnected)) | None => self.come()?,
         }
         self.next_now()
     }
@@ -135,9 +184,15 @@ impl Follower {
 
     fn next_now(&mut self) -> Result<Option<Entry>, Error> {
         while self.queue.is_empty() && !self.ended {
-            match self.updates.try_recv() {
-                Ok(update) => self.take(update)?,
-                Err(_) => break,
+            match self.updates.as_ref().map(Receiver::try_recv) {
+                Some(Ok(update)) => self.take(update)?,
+                Some(Err(TryRecvError::Empty)) => break,
+                Some(Err(TryRecvError::Disconnected)) | None => {
+                    self.come()?;
+                    if self.queue.is_empty() {
+                        break;
+                    }
+                }
             }
         }
         let entry = self.queue.pop_front();
@@ -174,6 +229,13 @@ impl Follower {
                 self.queue.push_back(entry);
             }
         }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.updates.take());
+        self.hub.sweep(self.execution);
     }
 }
 

@@ -7,6 +7,8 @@ use catena_runners::{
     Attempt, AttemptKey, Beginning, FunctionRunner, ProcessRunner, Recorded, Sink, StepRunner,
 };
 
+use catena_store::Lease;
+
 use crate::{context, dispatcher::Input};
 
 /// An effect with all that a runner needs, made while the state is at hand and carried out after the commit.
@@ -41,6 +43,12 @@ impl Launcher {
         }
     }
 
+    /// All live attempts of the store have been named.
+    pub(crate) fn has_all(&self) {
+        self.functions.has_all();
+        self.processes.has_all();
+    }
+
     fn runner(&self, runner: Runner) -> &dyn StepRunner {
         match runner {
             Runner::Function => &self.functions,
@@ -63,11 +71,11 @@ fn runner_of<B>(work: &Work<B>) -> Runner {
 }
 
 /// What `effect` asks of a runner.
-pub(crate) fn act(state: &State, effect: Effect, beginning: Beginning) -> Act {
+pub(crate) fn act(state: &State, effect: Effect, lease: Lease, beginning: Beginning) -> Act {
     match effect {
         Effect::StartAttempt { visit, attempt } => {
             let key = AttemptKey { execution: state.id(), visit, attempt };
-            Act::Start(Box::new(attempt_of(state, key, beginning)))
+            Act::Start(Box::new(attempt_of(state, key, lease, beginning)))
         }
         Effect::StopAttempt { visit, attempt } => {
             let key = AttemptKey { execution: state.id(), visit, attempt };
@@ -80,7 +88,7 @@ pub(crate) fn settle(state: &State, key: AttemptKey) -> Act {
     Act::Settle(key, runner_of(&state.step_of(key.visit).work))
 }
 
-fn attempt_of(state: &State, key: AttemptKey, beginning: Beginning) -> Attempt {
+fn attempt_of(state: &State, key: AttemptKey, lease: Lease, beginning: Beginning) -> Attempt {
     let visit = state.visit(key.visit);
     debug_assert!(matches!(visit.phase, VisitPhase::Attempting { .. }));
     let step = state.step_of(key.visit);
@@ -92,6 +100,7 @@ fn attempt_of(state: &State, key: AttemptKey, beginning: Beginning) -> Attempt {
         input: visit.input.clone(),
         checkpoints: visit.checkpoints.clone(),
         context: context::is_wanted(step).then(|| context::of(state, visit.step)),
+        lease: lease.0,
         beginning,
     }
 }

@@ -1,9 +1,17 @@
 //! Bringing an execution into memory: its snapshot, if there is one that fits, and the events behind it.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender},
+    },
+};
 
-use catena_core::{Event, ExecutionId, State};
-use catena_store::{Entry, Error, Store};
+use catena_core::{AttemptNo, Event, ExecutionId, State, VisitNo};
+use catena_store::{Entry, Error, Lease, Store};
+
+use crate::dispatcher::Input;
 
 /// The state of an execution as it is committed.
 pub fn load(store: &dyn Store, execution: ExecutionId) -> Result<State, Error> {
@@ -18,6 +26,35 @@ pub fn load(store: &dyn Store, execution: ExecutionId) -> Result<State, Error> {
         state.apply(entry.at, &entry.event)?;
     }
     Ok(state)
+}
+
+/// An execution that has something running, with the host under which each attempt started.
+pub(crate) struct Unfinished {
+    pub(crate) state: State,
+    pub(crate) started_under: BTreeMap<(VisitNo, AttemptNo), Lease>,
+}
+
+/// Reads the whole journal: a snapshot does not say which host started what.
+pub(crate) fn load_unfinished(store: &dyn Store, execution: ExecutionId) -> Result<Unfinished, Error> {
+    let (state, entries) = read_state(store, execution)?;
+    let started_under = entries
+        .iter()
+        .filter_map(|entry| match entry.event {
+            Event::AttemptStarted { visit, attempt } => Some(((visit, attempt), entry.lease)),
+            _ => None,
+        })
+        .collect();
+    Ok(Unfinished { state, started_under })
+}
+
+/// Reads executions one after another for the dispatcher, which does no I/O itself.
+pub(crate) fn serve_loads(store: &dyn Store, wanted: &Receiver<ExecutionId>, inputs: &Sender<Input>) {
+    while let Ok(execution) = wanted.recv() {
+        let state = load(store, execution).map(Box::new);
+        if inputs.send(Input::Loaded { execution, state }).is_err() {
+            break;
+        }
+    }
 }
 
 /// The state of an execution and its whole journal.

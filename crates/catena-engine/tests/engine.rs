@@ -20,7 +20,10 @@ use catena_core::{
 use catena_engine::{
     Call, Config, Engine, Error, Functions, ManualClock, StartRequest, StreamError, error::Kind,
 };
-use catena_store::{Actor, Store, Version, sqlite::check};
+use catena_store::{
+    Actor, Commit, ExecutionFilter, InboxCommand, Record, Store, Version,
+    sqlite::{HostLock, SqliteStore, check},
+};
 use catena_testkit::draft::{Change, Steps, for_each, task};
 use serde_json::json;
 
@@ -298,4 +301,76 @@ fn a_follower_sees_every_event_once_from_any_point() {
     assert!(matches!(after.last().unwrap().event, Event::ExecutionEnded { .. }));
     fixture.clock.advance(Duration::from_secs(3_601));
     assert!(matches!(stream.has_events(), Err(StreamError::Expired(_))));
+}
+
+#[test]
+fn a_command_that_was_acknowledged_to_a_peer_is_carried_out_once() {
+    let fixture = Fixture::new(Functions::default().with("flaky", |_| Err(refuse("no"))));
+    let engine = fixture.open();
+    let execution = engine.start(request(patient("flaky"))).unwrap().execution;
+    until(&engine, execution, "retry_scheduled");
+    engine.close();
+    // What a host writes that acknowledges a command and ends before it can take it.
+    let path = fixture.home.path().join("catena.db");
+    let lock = HostLock::take(&path).unwrap();
+    let store = SqliteStore::open(&path, &lock).unwrap();
+    let command = InboxCommand::Cancel { rollback: false };
+    let added = Record::InboxAdded { execution, at: Timestamp(1), actor: Actor::new("peer"), command };
+    let (sender, receiver) = channel();
+    let commit = Commit { lease: store.lease().unwrap(), records: vec![added], append: None };
+    store.submit(commit, Box::new(move |result| sender.send(result).unwrap()));
+    receiver.recv().unwrap().unwrap();
+    store.close();
+    drop(lock);
+
+    let engine = fixture.open();
+    assert_eq!(engine.wait(execution).unwrap().status, ExecutionStatus::Cancelled);
+    assert_eq!(engine.store().inbox().unwrap(), []);
+}
+
+#[test]
+fn a_follower_that_falls_behind_still_sees_everything() {
+    let fixture = Fixture::new(answer_one());
+    let engine = fixture.open();
+    let steps: Steps = (0..1_000).map(|n| task("a").named(&format!("a{n}"))).collect();
+    let execution = engine.start(request(steps)).unwrap().execution;
+    let mut follower = engine.follow(execution, 0).unwrap();
+    // It looks once at the start and then only when all is over.
+    assert_eq!(follower.next_event().unwrap().unwrap().seq, 1);
+    engine.wait(execution).unwrap();
+    let mut last = 1;
+    while let Some(entry) = follower.next_event().unwrap() {
+        assert_eq!(entry.seq, last + 1);
+        last = entry.seq;
+    }
+    assert_eq!(last, engine.store().journal(execution, 0).unwrap().last().unwrap().seq);
+}
+
+#[test]
+fn many_starts_with_one_key_and_many_cancels_do_the_engine_no_harm() {
+    let fixture = Fixture::new(answer_one().with("flaky", |_| Err(refuse("no"))));
+    let engine = fixture.open();
+    let steps = || (0..20).map(|n| task("a").named(&format!("a{n}"))).collect::<Steps>();
+    let first = engine.start(with_key(steps(), "k")).unwrap().execution;
+    let waiting = engine.start(request(patient("flaky"))).unwrap().execution;
+    until(&engine, waiting, "retry_scheduled");
+    let refused = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    engine.start(request(steps())).unwrap();
+                    assert_eq!(engine.start(with_key(steps(), "k")).unwrap().execution, first);
+                }
+            });
+        }
+        let cancels: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| engine.cancel(waiting, false, Actor::new("test")))).collect();
+        cancels.into_iter().map(|cancel| cancel.join().unwrap()).filter(Result::is_err).count()
+    });
+    assert_eq!(refused, 3, "one cancel is taken");
+    let filter = ExecutionFilter { unfinished_only: true, ..Default::default() };
+    for row in engine.store().executions(&filter).unwrap() {
+        engine.wait(row.id).unwrap();
+    }
+    assert_eq!(check(engine.store()).unwrap(), []);
 }

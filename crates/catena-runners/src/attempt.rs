@@ -35,6 +35,8 @@ pub struct Attempt {
     pub checkpoints: BTreeMap<String, Value>,
     /// What the execution has done so far, for steps that ask for it.
     pub context: Option<serde_json::Value>,
+    /// The lease under which its start was committed.
+    pub lease: u64,
     pub beginning: Beginning,
 }
 
@@ -76,6 +78,9 @@ pub trait StepRunner: Send + Sync {
 
     /// The attempt's end is committed: nothing of it needs to be remembered.
     fn settle(&self, key: AttemptKey);
+
+    /// Every attempt that is live has been named: whatever else there is, nobody will ask for.
+    fn has_all(&self) {}
 }
 
 /// Where a store keeps what is not in its database.

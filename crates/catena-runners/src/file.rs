@@ -36,7 +36,10 @@ fn stored_copy(file: &FileStep, places: &Places, files: &dyn Files) -> std::io::
     let bytes = files.read(&file.digest).map_err(std::io::Error::other)?;
     std::fs::create_dir_all(&folder)?;
     let partial = folder.join(format!(".{}.partial", std::process::id()));
-    std::fs::File::create(&partial)?.write_all(&bytes)?;
+    let mut copy = std::fs::File::create(&partial)?;
+    copy.write_all(&bytes)?;
+    // The name must not be there before the bytes are: after power loss it would be trusted.
+    copy.sync_all()?;
     std::fs::rename(&partial, &path)?;
     Ok(path)
 }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer};
+use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer, value::INLINE_MAX_BYTES};
 
 use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start, threads::Threads};
 
@@ -63,6 +63,9 @@ impl Call {
 
     /// Leaves a named value for the successor of this attempt; returns when it is durable.
     pub fn checkpoint(&self, name: &str, value: Value) -> Result<(), String> {
+        if value.is_larger_than(INLINE_MAX_BYTES) {
+            return Err(format!("a checkpoint has at most {INLINE_MAX_BYTES} bytes"));
+        }
         let (sender, receiver) = channel();
         let recorded = Box::new(move |result| drop(sender.send(result)));
         self.sink.checkpoint(self.key, name.to_owned(), value, recorded);
@@ -111,8 +114,21 @@ impl FunctionRunner {
     }
 }
 
+impl Drop for FunctionRunner {
+    /// Nobody waits for calls that are still going on: they are asked to end, and what they answer is nobody's.
+    fn drop(&mut self) {
+        for cancelled in self.live.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 fn answer(function: &Function, call: &Call) -> Answer {
     match catch_unwind(AssertUnwindSafe(|| function(call))) {
+        Ok(Ok(value)) if value.is_larger_than(INLINE_MAX_BYTES) => {
+            let message = format!("the result has more than {INLINE_MAX_BYTES} bytes");
+            Answer::Failed { failure: Failure::lasting(FailureType::ResultTooLarge, message) }
+        }
         Ok(Ok(value)) => Answer::Succeeded { value: Some(value) },
         Ok(Err(_)) if call.is_cancelled() => Answer::Cancelled {},
         Ok(Err(failure)) => Answer::Failed { failure },

@@ -32,7 +32,12 @@ pub(crate) struct Invocation {
     pub(crate) args: Vec<String>,
 }
 
-pub(crate) fn launch(attempt: &Attempt, places: &Places, files: &dyn Files) -> Result<Launch, Failure> {
+pub(crate) fn launch(
+    attempt: &Attempt,
+    token: Token,
+    places: &Places,
+    files: &dyn Files,
+) -> Result<Launch, Failure> {
     let step = attempt.step();
     let process = step.work.process().ok_or_else(|| cannot_start("the step's kind has no process"))?;
     let Invocation { program, args } = match &step.work {
@@ -50,7 +55,7 @@ pub(crate) fn launch(attempt: &Attempt, places: &Places, files: &dyn Files) -> R
     let (output, context) = (own("output"), own("context"));
     write_context(attempt, &dir, &context)?;
     Ok(Launch {
-        token: Token::new(attempt.key.to_string()),
+        token,
         program,
         args,
         env: environment(attempt, process, [&dir, &output, &context]),
@@ -67,6 +72,26 @@ pub(crate) fn launch(attempt: &Attempt, places: &Places, files: &dyn Files) -> R
             Beginning::Recovered { same_boot: false } => WhenUnknown::Report,
         },
     })
+}
+
+/// A launch that attaches to what may be running, and starts nothing.
+pub(crate) fn attach(attempt: &Attempt, token: Token, places: &Places) -> Launch {
+    let dir = places.run(attempt.key.execution);
+    Launch {
+        token,
+        program: String::new(),
+        args: Vec::new(),
+        env: Vec::new(),
+        cwd: places.root.clone(),
+        stdin: None,
+        timeout_ms: None,
+        grace_ms: GRACE_MS,
+        log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
+        output: dir.join(".attached"),
+        dir,
+        capture_max: 0,
+        unknown: WhenUnknown::Report,
+    }
 }
 
 pub(crate) fn cannot_start(message: impl Into<String>) -> Failure {
@@ -118,6 +143,10 @@ fn stdin(attempt: &Attempt, process: &Process) -> Option<Vec<u8>> {
 /// No file before there is something to write: only steps that name the variable have a context.
 fn write_context(attempt: &Attempt, dir: &Path, path: &Path) -> Result<(), Failure> {
     let Some(context) = &attempt.context else { return Ok(()) };
+    if attempt.beginning != Beginning::Fresh && path.exists() {
+        // A process may be reading it.
+        return Ok(());
+    }
     let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, context.to_string()));
     written.map_err(|error| cannot_start(format!("cannot write the context to {}: {error}", path.display())))
 }

@@ -1,21 +1,29 @@
 //! Runs the kinds that start a process, through the helper: prepare, launch, wait for the report, classify,
 //! answer. A lost helper is reached again and every live attempt sent once more; tokens make that harmless.
+//!
+//! Nothing here waits on the caller's thread, which is the store's writer: a launch is written to a helper that
+//! is there, and reaching one is the work of a thread of its own. No lock is held while a client is dropped,
+//! since that waits for its reading thread, which takes the same locks.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use catena_core::event::Answer;
 
 use crate::{
-    Attempt, AttemptKey, Places, Sink, StepRunner,
+    Attempt, AttemptKey, Beginning, Places, Sink, StepRunner,
     classify::{self, Expected},
     prepare::{self, GRACE_MS, cannot_start},
     process::{Client, Error, Helper, Launch, Report, Token},
 };
+
+/// Between two tries to reach a helper for an attempt that may be running.
+const REACH_AGAIN: Duration = Duration::from_secs(1);
 
 /// The bytes of stored step files, by digest.
 pub trait Files: Send + Sync {
@@ -42,19 +50,44 @@ pub struct ProcessRunner {
     places: Places,
     files: Box<dyn Files>,
     helper: HelperAccess,
+    /// Tells this store's attempts from those of any other that used the same folders.
+    store: String,
     sink: Arc<dyn Sink>,
-    live: Mutex<HashMap<Token, Live>>,
-    client: Mutex<Option<Client>>,
-    /// Itself, for the callbacks of a connection.
+    book: Mutex<Book>,
+    connection: Mutex<Connection>,
+    /// Held while a helper is being reached, so that it is reached once.
+    connecting: Mutex<()>,
+    /// Itself, for threads and callbacks.
     this: Weak<Self>,
 }
 
-/// An attempt that was asked for and has not answered.
+/// What is known of attempts that were asked for.
+#[derive(Default)]
+struct Book {
+    live: HashMap<AttemptKey, Live>,
+    keys: HashMap<Token, AttemptKey>,
+    /// Ended, and not yet known to be committed.
+    unsettled: HashMap<AttemptKey, Token>,
+    /// Every attempt that is live in the store is in here.
+    has_all: bool,
+}
+
+/// An attempt that has not answered.
 struct Live {
-    key: AttemptKey,
     expected: Expected,
     /// Kept to be sent again to another helper.
     launch: Launch,
+    /// The connection that it was last sent on; 0 before the first.
+    sent_on: u64,
+    stopping: bool,
+    beginning: Beginning,
+}
+
+#[derive(Default)]
+struct Connection {
+    client: Option<Arc<Client>>,
+    /// Counts connections.
+    serial: u64,
 }
 
 impl ProcessRunner {
@@ -62,59 +95,138 @@ impl ProcessRunner {
         places: Places,
         files: Box<dyn Files>,
         helper: HelperAccess,
+        store: &str,
         sink: Arc<dyn Sink>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             places,
             files,
             helper,
+            store: store.to_owned(),
             sink,
-            live: Mutex::default(),
-            client: Mutex::default(),
+            book: Mutex::default(),
+            connection: Mutex::default(),
+            connecting: Mutex::default(),
             this: Weak::clone(this),
         })
     }
 
-    fn try_start(&self, attempt: &Attempt) -> Result<(), Answer> {
-        let launch = prepare::launch(attempt, &self.places, &*self.files)
-            .map_err(|failure| Answer::Failed { failure })?;
+    fn enlist(&self, attempt: &Attempt) -> Result<(), Answer> {
+        let token = Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key));
+        let prepared = prepare::launch(attempt, token.clone(), &self.places, &*self.files);
+        let launch = match (prepared, attempt.beginning) {
+            (Ok(launch), _) => launch,
+            (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
+            // It may be running: whatever could not be prepared, its end is what counts.
+            (Err(_), Beginning::Recovered { .. }) => prepare::attach(attempt, token.clone(), &self.places),
+        };
         let step = attempt.step();
         let expected = Expected {
             parse: step.work.process().and_then(|process| process.parse),
             keeps_result: step.output_key.is_some(),
             timeout_ms: step.timeout_ms,
         };
-        let live = Live { key: attempt.key, expected, launch: launch.clone() };
-        self.lock_live().insert(launch.token.clone(), live);
-        self.send(launch).map_err(|error| {
-            let failure = cannot_start(RunnerError(error).to_string());
-            Answer::Failed { failure }
-        })
+        let beginning = attempt.beginning;
+        let mut book = self.book();
+        book.keys.insert(token, attempt.key);
+        book.live.insert(attempt.key, Live { expected, launch, sent_on: 0, stopping: false, beginning });
+        Ok(())
     }
 
-    fn send(&self, launch: Launch) -> Result<(), Error> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let connected = match client.take() {
-            Some(connected) => connected,
-            None => self.connect()?,
-        };
-        let sent = connected.launch(launch.clone());
-        match sent {
-            Ok(()) => {
-                *client = Some(connected);
-                Ok(())
+    /// Writes the launch to the helper that is there, or has a thread reach one.
+    fn dispatch(&self, key: AttemptKey) {
+        let mut broken = 0;
+        if let Some((client, serial)) = self.current() {
+            match self.launch_on(key, &client, serial) {
+                Ok(()) => return,
+                Err(_) => broken = serial,
             }
-            // The helper has gone between two messages. Its successor knows by the token what became of it.
-            Err(_) => {
-                let again = self.connect()?;
-                let sent = again.launch(launch);
-                *client = Some(again);
-                sent
+        }
+        let reached = self.aside(move |runner| {
+            runner.retire(broken);
+            runner.send(key);
+        });
+        if let Err(error) = reached {
+            self.answer(
+                key,
+                Answer::Failed { failure: cannot_start(format!("cannot start a thread: {error}")) },
+            );
+        }
+    }
+
+    /// Does what may take long on a thread of its own.
+    fn aside(&self, work: impl FnOnce(&Self) + Send + 'static) -> std::io::Result<()> {
+        let this = Weak::clone(&self.this);
+        let thread = std::thread::Builder::new().name("catena-helper".into()).spawn(move || {
+            if let Some(runner) = this.upgrade() {
+                work(&runner);
+            }
+        });
+        thread.map(drop)
+    }
+
+    /// Sends a launch until a helper has it. An attempt that cannot have started fails if there is none; one
+    /// that may be running is not given up, since its end is somewhere.
+    fn send(&self, key: AttemptKey) {
+        loop {
+            let sent = self.client().and_then(|(client, serial)| {
+                self.launch_on(key, &client, serial).inspect_err(|_| self.retire(serial))
+            });
+            let Err(error) = sent else { return };
+            let may_run = match self.book().live.get(&key) {
+                None => return,
+                Some(live) => live.sent_on > 0 || live.beginning != Beginning::Fresh,
+            };
+            if !may_run {
+                let failure = cannot_start(RunnerError(error).to_string());
+                return self.answer(key, Answer::Failed { failure });
+            }
+            std::thread::sleep(REACH_AGAIN);
+            if Weak::strong_count(&self.this) == 1 {
+                return;
             }
         }
     }
 
-    fn connect(&self) -> Result<Client, Error> {
+    /// Sends a launch over one connection, unless the attempt has answered or a later one has it already.
+    fn launch_on(&self, key: AttemptKey, client: &Client, serial: u64) -> Result<(), Error> {
+        let (launch, stopping) = {
+            let mut book = self.book();
+            let Some(live) = book.live.get_mut(&key).filter(|live| live.sent_on < serial) else {
+                return Ok(());
+            };
+            live.sent_on = serial;
+            (live.launch.clone(), live.stopping)
+        };
+        let token = launch.token.clone();
+        client.launch(launch)?;
+        if stopping { client.stop(token, GRACE_MS) } else { Ok(()) }
+    }
+
+    fn current(&self) -> Option<(Arc<Client>, u64)> {
+        let connection = self.connection();
+        connection.client.as_ref().map(|client| (Arc::clone(client), connection.serial))
+    }
+
+    /// The connection that is there, or a new one.
+    fn client(&self) -> Result<(Arc<Client>, u64), Error> {
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        let _alone = self.connecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        let serial = self.connection().serial + 1;
+        let client = Arc::new(self.connect(serial)?);
+        *self.connection() = Connection { client: Some(Arc::clone(&client)), serial };
+        if self.book().has_all {
+            self.forget_others(&client);
+        }
+        Ok((client, serial))
+    }
+
+    fn connect(&self, serial: u64) -> Result<Client, Error> {
         let dir = self.places.helper();
         let HelperAccess { command, environment, lease } = &self.helper;
         let start = || command();
@@ -128,68 +240,116 @@ impl ProcessRunner {
                 }
             },
             move || {
+                // Not on the reading thread: whoever drops its client waits for that.
                 if let Some(runner) = lost.upgrade() {
-                    runner.helper_lost();
+                    drop(runner.aside(move |runner| runner.helper_lost(serial)));
                 }
             },
         )
     }
 
+    /// Lets a connection go, if it is still the one in use.
+    fn retire(&self, serial: u64) {
+        let mut connection = self.connection();
+        let gone = if connection.serial == serial { connection.client.take() } else { None };
+        drop(connection);
+        drop(gone);
+    }
+
     fn reported(&self, report: &Report) {
-        let Some(live) = self.lock_live().remove(report.token()) else { return };
+        let book = self.book();
+        let Some(key) = book.keys.get(report.token()).copied() else { return };
+        let Some(expected) = book.live.get(&key).map(|live| live.expected) else { return };
+        drop(book);
         let answer = match report {
-            Report::Ended(ended) => classify::ended(ended, live.expected),
+            Report::Ended(ended) => classify::ended(ended, expected),
             Report::CannotStart(refused) => classify::cannot_start(refused),
             Report::Unknown { .. } => Answer::Lost { message: "the machine was restarted".into() },
         };
-        self.sink.ended(live.key, answer);
+        self.answer(key, answer);
     }
 
-    /// Everything that has not answered is asked of the next helper, which knows what became of it.
-    fn helper_lost(&self) {
-        drop(self.client.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let launches: Vec<Launch> = self.lock_live().values().map(|live| live.launch.clone()).collect();
-        for launch in launches {
-            let token = launch.token.clone();
-            if let Err(error) = self.send(launch)
-                && let Some(live) = self.lock_live().remove(&token)
-            {
-                let message = RunnerError(error).to_string();
-                self.sink.ended(live.key, Answer::Lost { message });
-            }
+    fn answer(&self, key: AttemptKey, answer: Answer) {
+        let mut book = self.book();
+        let Some(live) = book.live.remove(&key) else { return };
+        book.unsettled.insert(key, live.launch.token);
+        drop(book);
+        self.sink.ended(key, answer);
+    }
+
+    /// Everything that was sent over a connection that is gone and has not answered is asked of the next
+    /// helper, which knows what became of it.
+    fn helper_lost(&self, serial: u64) {
+        self.retire(serial);
+        let sent: Vec<AttemptKey> = {
+            let book = self.book();
+            book.live
+                .iter()
+                .filter(|(_, live)| (1..=serial).contains(&live.sent_on))
+                .map(|(k, _)| *k)
+                .collect()
+        };
+        sent.into_iter().for_each(|key| self.send(key));
+    }
+
+    /// What the helper holds for this store and nobody asks for has been committed: its acknowledgement was lost.
+    fn forget_others(&self, client: &Client) {
+        let own = format!("{}/", self.store);
+        let known: HashSet<Token> = {
+            let book = self.book();
+            book.keys.keys().cloned().collect()
+        };
+        for token in client.held().iter().filter(|t| t.as_str().starts_with(&own) && !known.contains(*t)) {
+            // A helper that has gone holds it still, and is told next time.
+            drop(client.ack(token.clone()));
         }
     }
 
-    fn lock_live(&self) -> MutexGuard<'_, HashMap<Token, Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_client(&self, use_it: impl FnOnce(&Client) -> Result<(), Error>) {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = client.as_ref() {
-            // A helper that cannot be written to is gone, and `helper_lost` is on its way.
-            drop(use_it(client));
-        }
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn token(key: AttemptKey) -> Token {
-    Token::new(key.to_string())
 }
 
 impl StepRunner for ProcessRunner {
     fn start(&self, attempt: Attempt) {
-        if let Err(answer) = self.try_start(&attempt) {
-            self.lock_live().remove(&token(attempt.key));
-            self.sink.ended(attempt.key, answer);
+        match self.enlist(&attempt) {
+            Ok(()) => self.dispatch(attempt.key),
+            Err(answer) => self.sink.ended(attempt.key, answer),
         }
     }
 
     fn stop(&self, key: AttemptKey) {
-        self.with_client(|client| client.stop(token(key), GRACE_MS));
+        let token = {
+            let mut book = self.book();
+            let Some(live) = book.live.get_mut(&key) else { return };
+            live.stopping = true;
+            live.launch.token.clone()
+        };
+        if let Some((client, _)) = self.current() {
+            // Over the next connection it is asked again.
+            drop(client.stop(token, GRACE_MS));
+        }
     }
 
     fn settle(&self, key: AttemptKey) {
-        self.with_client(|client| client.ack(token(key)));
+        let mut book = self.book();
+        let Some(token) = book.unsettled.remove(&key) else { return };
+        book.keys.remove(&token);
+        drop(book);
+        if let Some((client, _)) = self.current() {
+            // Where this is lost, the next connection finds it among what nobody asks for.
+            drop(client.ack(token));
+        }
+    }
+
+    fn has_all(&self) {
+        self.book().has_all = true;
+        if let Some((client, _)) = self.current() {
+            self.forget_others(&client);
+        }
     }
 }

@@ -4,7 +4,7 @@
 use catena_core::{Event, ExecutionId, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::{Actor, Error};
+use crate::{Actor, Error, Lease};
 
 /// An event with what the journal says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Entry {
     pub seq: u64,
     pub at: Timestamp,
     pub actor: Actor,
+    /// The host that wrote it.
+    pub lease: Lease,
     pub event: Event,
 }
 
@@ -28,7 +30,13 @@ pub(crate) struct Row {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
     pub(crate) actor: Actor,
+    pub(crate) lease: Lease,
     pub(crate) lines: String,
+}
+
+/// The checksum of the last line.
+pub(crate) fn last_sum(lines: &str) -> Option<u64> {
+    u64::from_str_radix(lines.lines().next_back()?.split_once(' ')?.0, 16).ok()
 }
 
 /// The lines of events appended behind `head`, which moves to the last of them.
@@ -61,7 +69,7 @@ pub(crate) fn decode(execution: ExecutionId, head: &mut Head, row: &Row) -> Resu
         }
         let event = serde_json::from_str(json)
             .map_err(|error| corrupt(head.seq, &format!("is of a kind or form not known here: {error}")))?;
-        entries.push(Entry { seq: head.seq, at: row.at, actor: row.actor.clone(), event });
+        entries.push(Entry { seq: head.seq, at: row.at, actor: row.actor.clone(), lease: row.lease, event });
     }
     Ok(entries)
 }

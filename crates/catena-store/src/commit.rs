@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The right to write journals, renewed with every host; an older one is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease(pub u64);
 
 /// Who caused an event: `engine`, or a person at a terminal.

@@ -16,8 +16,10 @@ use crate::{
 pub enum Mood {
     /// Which failure or branch comes first may depend on timing.
     Racy,
-    /// The end is the same whatever the timing.
+    /// The end is the same whatever the timing, if nothing fails.
     Calm,
+    /// One thing happens at a time.
+    Straight,
 }
 
 /// The shape of a step, before it has its id.
@@ -56,8 +58,20 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
         let first_wins = if mood == Mood::Racy { any::<bool>().boxed() } else { Just(false).boxed() };
         let parallel = (prop::collection::vec(steps, 1..4), first_wins)
             .prop_map(|(branches, first_wins)| Shape::Parallel { branches, first_wins });
-        prop_oneof![group, each, parallel]
+        match mood {
+            Mood::Racy | Mood::Calm => prop_oneof![group, each, parallel].boxed(),
+            Mood::Straight => prop_oneof![group, each.prop_map(one_at_a_time)].boxed(),
+        }
     })
+}
+
+fn one_at_a_time(shape: Shape) -> Shape {
+    match shape {
+        Shape::ForEach { items, tolerate, steps, .. } => {
+            Shape::ForEach { items, max_parallel: Some(1), tolerate, steps }
+        }
+        other => other,
+    }
 }
 
 struct Namer {
@@ -128,9 +142,18 @@ impl Namer {
     }
 }
 
-/// A script drawn from a seed: the same attempt always ends in the same way. `failures` of 100 tries fail; a
-/// result is the number of the visit's group, so that a jump on it ends.
+/// A script drawn from a seed: the same attempt always ends in the same way. `failures` of 100 tries fail, those
+/// of undos excepted; a result is the number of the visit's group, so that a jump on it ends.
 pub fn script(seed: u64, failures: u64) -> impl Fn(&str, u32) -> (Answer, u64) {
+    let with_undo = script_with_failing_undo(seed, failures);
+    let without = script_with_failing_undo(seed, 0);
+    move |address, number| {
+        if address.contains("_undo") { without(address, number) } else { with_undo(address, number) }
+    }
+}
+
+/// As `script`, and undos fail as everything does.
+pub fn script_with_failing_undo(seed: u64, failures: u64) -> impl Fn(&str, u32) -> (Answer, u64) {
     move |address, number| {
         let draw = draw(seed, address, number);
         // The innermost visit number of the path: how often its group was entered.
@@ -138,8 +161,7 @@ pub fn script(seed: u64, failures: u64) -> impl Fn(&str, u32) -> (Answer, u64) {
             address.split('/').rev().skip(1).find_map(|part| part.split_once('~')).map_or(1, |(_, n)| {
                 n.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
             });
-        let fails = draw % 100 < failures && !address.contains("_undo");
-        let answer = if fails { fail("scripted to fail") } else { succeed(visits) };
+        let answer = if draw % 100 < failures { fail("scripted to fail") } else { succeed(visits) };
         (answer, 1 + draw / 100 % 50)
     }
 }

@@ -14,13 +14,18 @@ use crate::{
     home::Locations,
 };
 
-/// How often a host that has just gone, or is just coming, is asked for again.
-const TRIES: u32 = 50;
+/// How often a host that has just gone, is just coming, or hosts for a moment only is asked for again: longer
+/// than a step has to end when it is cancelled.
+const TRIES: u32 = 350;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Who hosts the store.
 pub(crate) enum Host {
-    Here { engine: Arc<Engine>, _socket: HostSocket },
+    /// The socket closes before the engine lets the store go: the next host opens its own.
+    Here {
+        _socket: Option<HostSocket>,
+        engine: Arc<Engine>,
+    },
     There(HostClient),
 }
 
@@ -34,8 +39,13 @@ impl Host {
             match Engine::open(config) {
                 Ok(engine) => {
                     let engine = Arc::new(engine);
-                    let socket = HostSocket::open(&engine, &locations.root)?;
-                    return Ok(Self::Here { engine, _socket: socket });
+                    tell_damaged(&engine);
+                    // A command that takes up one execution for a moment is no host for others.
+                    let socket = match reach {
+                        Reach::All => Some(HostSocket::open(&engine, &locations.root)?),
+                        Reach::Only(_) => None,
+                    };
+                    return Ok(Self::Here { _socket: socket, engine });
                 }
                 Err(Error::Store(catena_store::Error::Locked { pid })) => holder = pid,
                 Err(other) => return Err(other.into()),
@@ -64,6 +74,12 @@ impl Host {
             Self::Here { engine, .. } => engine.cancel(execution, false, actor()),
             Self::There(client) => client.cancel(execution, false, actor()),
         }
+    }
+}
+
+fn tell_damaged(engine: &Engine) {
+    for (execution, why) in engine.damaged() {
+        eprintln!("execution {execution} cannot go on: {why}; see `catena doctor`");
     }
 }
 
@@ -110,6 +126,15 @@ impl Events {
 pub(crate) fn fresh_state(store: &dyn Store, execution: ExecutionId) -> Result<State, Failure> {
     let row = store.execution(execution)?.ok_or_else(|| unknown(execution))?;
     Ok(State::new(execution, store.version(&row.version)?.chain))
+}
+
+/// The execution that a number on the command line means: its own, or the latest of the chain of that number.
+pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<ExecutionId, Failure> {
+    if store.execution(number)?.is_some() {
+        return Ok(number);
+    }
+    let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
+    chain.and_then(|chain| chain.last_execution).ok_or_else(|| unknown(number))
 }
 
 pub(crate) fn unknown(execution: ExecutionId) -> Failure {

@@ -57,7 +57,9 @@ impl Dispatcher {
         self.slots.settle(ended, started);
         let Some(state) = self.hot.get(&execution) else { return };
         let effects = state.effects_of(&events);
-        consequences.acts.extend(effects.into_iter().map(|e| launch::act(state, e, Beginning::Fresh)));
+        consequences
+            .acts
+            .extend(effects.into_iter().map(|e| launch::act(state, e, self.shared.lease, Beginning::Fresh)));
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
         let wants_slot = state.agenda().ready().next().is_some();
         let timer = state.agenda().next_timer();
@@ -67,7 +69,7 @@ impl Dispatcher {
             Some((at, _)) => self.arm(execution, at),
             None => self.disarm(execution),
         }
-        if wants_slot {
+        if wants_slot && !self.unaccepted.contains(&execution) {
             self.slots.wait(execution);
         }
         let shared = Arc::clone(&self.shared);
@@ -86,6 +88,7 @@ impl Dispatcher {
             seq,
             at: append.at,
             actor: append.actor.clone(),
+            lease: self.shared.lease,
             event: event.clone(),
         });
         Update::Events(Arc::new(entries.collect()))
@@ -156,7 +159,10 @@ impl AfterCommit {
         if let Some(recorded) = self.consequences.recorded.take() {
             recorded(Ok(()));
         }
-        if let Some((started, _, reply)) = self.consequences.started.take() {
+        if let Some((started, key, reply)) = self.consequences.started.take() {
+            if key.is_some() {
+                drop(self.shared.inputs.send(Input::Accepted { execution: self.execution }));
+            }
             reply(Ok(started));
         }
     }

@@ -41,6 +41,10 @@ pub(crate) enum Input {
         execution: ExecutionId,
         seq: u64,
     },
+    /// The commit that created the execution, under a key that is new, is durable.
+    Accepted {
+        execution: ExecutionId,
+    },
     /// The commit that created the execution was refused for its key: it never was.
     Forget {
         execution: ExecutionId,

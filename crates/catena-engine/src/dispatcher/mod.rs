@@ -7,12 +7,13 @@ mod recover;
 mod slots;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{BuildHasher, Hasher},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
+    time::Duration,
 };
 
 use catena_core::{
@@ -37,11 +38,12 @@ use crate::{
     clock::Clock,
     follow::Hub,
     launch::{self, Launcher},
-    load::load,
 };
 
 /// Waits longer than this are not spent in memory.
 const EVICT_AFTER_MS: u64 = 10_000;
+/// When an execution that could not be read is tried again.
+const LOAD_AGAIN_MS: u64 = 1_000;
 /// Journals longer than this leave a snapshot when they are evicted.
 const SNAPSHOT_MIN_EVENTS: u64 = 200;
 
@@ -50,7 +52,9 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) launcher: Launcher,
-    pub(crate) hub: Hub,
+    pub(crate) hub: Arc<Hub>,
+    /// Executions to read into memory.
+    pub(crate) loads: Sender<ExecutionId>,
     pub(crate) inputs: Sender<Input>,
     pub(crate) lease: Lease,
 }
@@ -59,6 +63,8 @@ pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     inputs: Receiver<Input>,
     hot: HashMap<ExecutionId, State>,
+    /// Those that the store has not accepted yet, because their key may have been used: nothing of them starts.
+    unaccepted: HashSet<ExecutionId>,
     loading: HashMap<ExecutionId, Vec<Deferred>>,
     /// When executions want to be woken, in memory or not.
     timers: BTreeSet<(Timestamp, ExecutionId)>,
@@ -77,6 +83,7 @@ impl Dispatcher {
             shared,
             inputs,
             hot: HashMap::new(),
+            unaccepted: HashSet::new(),
             loading: HashMap::new(),
             timers: BTreeSet::new(),
             armed: HashMap::new(),
@@ -97,15 +104,13 @@ impl Dispatcher {
             }
             self.grant_slots();
         }
-        self.shared.hub.stop("it was closed");
     }
 
-    /// The next input, or `None` when a timer is due.
+    /// The next input, or `None` when a timer is due; what is due comes before what is queued.
     fn next_input(&self) -> Option<Input> {
-        let Some((at, _)) = self.timers.first() else {
-            return Some(self.inputs.recv().unwrap_or(Input::Stop));
-        };
-        match self.shared.clock.time_until(*at) {
+        let patience = self.timers.first().and_then(|(at, _)| self.shared.clock.time_until(*at));
+        match patience {
+            Some(Duration::ZERO) => None,
             None => Some(self.inputs.recv().unwrap_or(Input::Stop)),
             Some(patience) => match self.inputs.recv_timeout(patience) {
                 Ok(input) => Some(input),
@@ -125,6 +130,7 @@ impl Dispatcher {
             Input::Checkpoint { key, name, value, recorded } => self.checkpoint(key, name, value, recorded),
             Input::Loaded { execution, state } => self.loaded(execution, state),
             Input::Durable { execution, seq } => self.durable(execution, seq),
+            Input::Accepted { execution } => self.accepted(execution),
             Input::Forget { execution } => self.forget(execution),
             Input::Failed { error } => self.fail(&error),
             Input::Tick => self.wake_due(),
@@ -163,7 +169,12 @@ impl Dispatcher {
             records.push(Record::StartKey { key: key.clone(), fingerprint, execution });
         }
         let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
-        let outside = self.outside(self.slots.offer(execution, 0));
+        // Until the store has said that the key is new, no attempt may run.
+        let slots = if key.is_some() { 0 } else { self.slots.offer(execution, 0) };
+        if key.is_some() {
+            self.unaccepted.insert(execution);
+        }
+        let outside = self.outside(slots);
         let (state, events) = State::start(execution, Arc::clone(&version.chain), start, outside);
         self.hot.insert(execution, state);
         let started = Started { execution, is_new: true };
@@ -224,18 +235,11 @@ impl Dispatcher {
         if self.hot.contains_key(&execution) {
             return self.resume(execution, deferred);
         }
-        let is_first = !self.loading.contains_key(&execution);
-        self.loading.entry(execution).or_default().push(deferred);
-        if is_first {
-            let shared = Arc::clone(&self.shared);
+        let waiting = self.loading.entry(execution).or_default();
+        waiting.push(deferred);
+        if waiting.len() == 1 {
             // Reading is I/O, so it has a thread of its own; the answer comes as an input.
-            let reader = std::thread::Builder::new().name("catena-load".into()).spawn(move || {
-                let state = load(&*shared.store, execution).map(Box::new);
-                drop(shared.inputs.send(Input::Loaded { execution, state }));
-            });
-            if let Err(error) = reader {
-                self.refuse_deferred(execution, &error.into());
-            }
+            self.shared.loads.send(execution).expect("the loader lives as long as what it shares");
         }
     }
 
@@ -266,19 +270,30 @@ impl Dispatcher {
 
     fn loaded(&mut self, execution: ExecutionId, state: Result<Box<State>, catena_store::Error>) {
         match state {
-            Err(error) => self.refuse_deferred(execution, &error),
+            Err(error) => self.not_loaded(execution, &error),
             Ok(state) => {
+                let seq = state.seq();
                 self.hot.insert(execution, *state);
                 for deferred in self.loading.remove(&execution).unwrap_or_default() {
                     self.resume(execution, deferred);
                 }
-                self.drop_if_done(execution);
+                // What was committed meanwhile tells by itself when it is durable.
+                self.durable(execution, seq);
             }
         }
     }
 
-    fn refuse_deferred(&mut self, execution: ExecutionId, error: &catena_store::Error) {
-        for deferred in self.loading.remove(&execution).unwrap_or_default() {
+    fn not_loaded(&mut self, execution: ExecutionId, error: &catena_store::Error) {
+        let waiting = self.loading.remove(&execution).unwrap_or_default();
+        let wakes = waiting.iter().any(|deferred| matches!(deferred, Deferred::Advance));
+        match error {
+            // Its timer is due all the same: in a moment once more.
+            catena_store::Error::Unavailable { .. } if wakes => {
+                self.arm(execution, self.shared.clock.now().plus_ms(LOAD_AGAIN_MS));
+            }
+            _ => self.shared.hub.stop_one(execution, &error.to_string()),
+        }
+        for deferred in waiting {
             if let Deferred::Cancel { reply: Some(reply), .. } = deferred {
                 reply(Err(match error {
                     catena_store::Error::NotFound(_) => Error::UnknownExecution(execution),
@@ -341,7 +356,17 @@ impl Dispatcher {
         self.hot.remove(&execution);
     }
 
+    /// The store has taken a start with a new key: now it may run.
+    fn accepted(&mut self, execution: ExecutionId) {
+        self.unaccepted.remove(&execution);
+        if self.hot.get(&execution).is_some_and(|state| state.agenda().ready().next().is_some()) {
+            self.slots.wait(execution);
+        }
+    }
+
     fn forget(&mut self, execution: ExecutionId) {
+        self.unaccepted.remove(&execution);
+        self.slots.forget(execution);
         if let Some(state) = self.hot.remove(&execution) {
             let held = u32::try_from(state.agenda().live().count()).unwrap_or(0);
             self.slots.settle(held, 0);
@@ -358,12 +383,12 @@ impl Dispatcher {
         let why = error.to_string();
         self.shared.hub.stop(&why);
         self.stopped = Some(why);
+        for execution in self.loading.keys().copied().collect::<Vec<_>>() {
+            self.not_loaded(execution, error);
+        }
         self.hot.clear();
         self.timers.clear();
         self.armed.clear();
-        for execution in self.loading.keys().copied().collect::<Vec<_>>() {
-            self.refuse_deferred(execution, error);
-        }
     }
 }
 

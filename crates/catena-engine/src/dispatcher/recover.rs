@@ -2,41 +2,44 @@
 //! carried out, and everything advances. There is no other recovery than that.
 
 use catena_core::{
-    ExecutionId, State, Timestamp,
+    Effect, ExecutionId, Timestamp,
     faults::{self, Fault},
 };
 use catena_runners::Beginning;
-use catena_store::{InboxCommand, InboxItem};
+use catena_store::{InboxCommand, InboxItem, Lease};
 
 use super::{Deferred, Dispatcher};
-use crate::launch;
+use crate::{launch, load::Unfinished};
 
 /// What was found in the store.
 #[derive(Default)]
 pub(crate) struct Recovered {
     /// Unfinished executions that have something to do now.
-    pub(crate) states: Vec<State>,
+    pub(crate) running: Vec<Unfinished>,
     /// Those that only wait.
     pub(crate) sleeping: Vec<(ExecutionId, Timestamp)>,
     pub(crate) inbox: Vec<InboxItem>,
-    /// Whether the machine has been up since the engine before this one started.
-    pub(crate) same_boot: bool,
+    /// Journals that cannot be read or folded: their executions stop, the others do not.
+    pub(crate) damaged: Vec<(ExecutionId, String)>,
+    /// Processes that were started under an earlier lease are gone with the boot that they ran in.
+    pub(crate) first_of_boot: Lease,
+    /// Whether this is all that is unfinished in the store.
+    pub(crate) is_all: bool,
 }
 
 impl Dispatcher {
     pub(crate) fn recover(&mut self, found: Recovered) {
-        let beginning = Beginning::Recovered { same_boot: found.same_boot };
-        for (execution, at) in found.sleeping {
-            self.arm(execution, at);
-        }
-        let executions: Vec<ExecutionId> = found.states.iter().map(State::id).collect();
-        for state in found.states {
-            let live = u32::try_from(state.agenda().live().count()).unwrap_or(u32::MAX);
-            self.slots.settle(0, live);
-            for effect in state.pending_effects() {
-                self.shared.launcher.perform(launch::act(&state, effect, beginning));
+        if !faults::is_on(Fault::TimerLost) {
+            for (execution, at) in found.sleeping {
+                self.arm(execution, at);
             }
-            self.hot.insert(state.id(), state);
+        }
+        let executions: Vec<ExecutionId> = found.running.iter().map(|one| one.state.id()).collect();
+        for one in found.running {
+            self.take_up(one, found.first_of_boot);
+        }
+        if found.is_all {
+            self.shared.launcher.has_all();
         }
         for InboxItem { id, execution, actor, command, .. } in found.inbox {
             let InboxCommand::Cancel { rollback } = command;
@@ -49,5 +52,17 @@ impl Dispatcher {
             self.timers.clear();
             self.armed.clear();
         }
+    }
+
+    fn take_up(&mut self, Unfinished { state, started_under }: Unfinished, first_of_boot: Lease) {
+        let live = u32::try_from(state.agenda().live().count()).unwrap_or(u32::MAX);
+        self.slots.settle(0, live);
+        for effect in state.pending_effects() {
+            let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect;
+            let lease = started_under.get(&(visit, attempt)).copied().unwrap_or_default();
+            let beginning = Beginning::Recovered { same_boot: lease >= first_of_boot };
+            self.shared.launcher.perform(launch::act(&state, effect, lease, beginning));
+        }
+        self.hot.insert(state.id(), state);
     }
 }

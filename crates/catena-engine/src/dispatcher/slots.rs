@@ -5,7 +5,9 @@ use std::collections::{HashSet, VecDeque};
 use catena_core::ExecutionId;
 
 pub(crate) struct Slots {
-    free: u32,
+    total: u32,
+    /// Attempts that run; after a recovery there may be more of them than slots.
+    live: u32,
     /// Executions with a visit that waits for a slot, the longest waiting first.
     queue: VecDeque<ExecutionId>,
     queued: HashSet<ExecutionId>,
@@ -13,18 +15,18 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(total: u32) -> Self {
-        Self { free: total, queue: VecDeque::new(), queued: HashSet::new() }
+        Self { total, live: 0, queue: VecDeque::new(), queued: HashSet::new() }
     }
 
     /// How many slots a decision of `execution` may fill, `freed` of its own coming back in it. While others
     /// wait, it has to queue like them.
     pub(crate) fn offer(&self, execution: ExecutionId, freed: u32) -> u32 {
         let others_wait = self.queue.iter().any(|waiting| *waiting != execution);
-        if others_wait { 0 } else { self.free + freed }
+        if others_wait { 0 } else { self.total.saturating_sub(self.live.saturating_sub(freed)) }
     }
 
     pub(crate) fn settle(&mut self, freed: u32, taken: u32) {
-        self.free = (self.free + freed).saturating_sub(taken);
+        self.live = (self.live + taken).saturating_sub(freed);
     }
 
     pub(crate) fn wait(&mut self, execution: ExecutionId) {
@@ -33,9 +35,15 @@ impl Slots {
         }
     }
 
+    pub(crate) fn forget(&mut self, execution: ExecutionId) {
+        if self.queued.remove(&execution) {
+            self.queue.retain(|waiting| *waiting != execution);
+        }
+    }
+
     /// The execution whose turn it is, if there is a free slot.
     pub(crate) fn next(&mut self) -> Option<ExecutionId> {
-        if self.free == 0 {
+        if self.live >= self.total {
             return None;
         }
         let execution = self.queue.pop_front()?;

@@ -73,10 +73,14 @@ impl SqliteStore {
         }
     }
 
-    /// Whether the machine has been up since the lease before this one was taken: if not, no process of that
-    /// time is alive.
-    pub fn is_same_boot(&self) -> bool {
-        self.writer.as_ref().is_some_and(Writer::is_same_boot)
+    /// Tells this store from every other one.
+    pub fn id(&self) -> &str {
+        self.writer.as_ref().map_or("", Writer::store_id)
+    }
+
+    /// The first lease since the machine came up: no process of an earlier one is alive.
+    pub fn first_lease_of_boot(&self) -> Lease {
+        self.writer.as_ref().map_or(Lease(0), Writer::first_of_boot)
     }
 
     /// How many transactions were committed, and how many events in them, since the store was opened.

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::SqliteStore;
 use crate::{
-    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, Head, InboxItem, StepFile,
-    StepRow, Store, Version, codec,
+    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, Head, InboxItem, Lease,
+    StepFile, StepRow, Store, Version, codec,
 };
 
 impl Store for SqliteStore {
@@ -113,30 +113,47 @@ impl Store for SqliteStore {
     }
 }
 
-/// The events behind `after`, and the head of the journal. Checksums are chained from the row that holds
-/// `after`, or from the start.
+/// The events behind `after`, and the head of the journal. Reading begins at the row that holds the event behind
+/// `after`, its checksums chained to what the row before says of its own last one.
 pub(super) fn read_journal(
     reader: &Connection,
     execution: ExecutionId,
     after: u64,
 ) -> Result<(Head, Vec<Entry>), Error> {
-    let mut statement = reader
-        .prepare_cached("SELECT seq, at, actor, events FROM journal WHERE execution = ? ORDER BY seq")?;
-    let rows = statement.query_map([execution.0], |row| {
+    let mut head = head_before(reader, execution, after)?;
+    let mut statement = reader.prepare_cached(
+        "SELECT seq, at, actor, lease, events FROM journal WHERE execution = ? AND seq > ? ORDER BY seq",
+    )?;
+    let rows = statement.query_map(params![execution.0, head.seq], |row| {
         Ok(codec::Row {
             seq: row.get(0)?,
             at: Timestamp(row.get(1)?),
             actor: Actor::new(&row.get::<_, String>(2)?),
-            lines: row.get(3)?,
+            lease: Lease(row.get(3)?),
+            lines: row.get(4)?,
         })
     })?;
-    let mut head = Head::default();
     let mut entries = Vec::new();
     for row in rows {
         let decoded = codec::decode(execution, &mut head, &row?)?;
         entries.extend(decoded.into_iter().filter(|entry| entry.seq > after));
     }
     Ok((head, entries))
+}
+
+/// The end of the last row that lies wholly at or before `after`.
+fn head_before(reader: &Connection, execution: ExecutionId, after: u64) -> Result<Head, Error> {
+    let row: Option<(u64, String)> = reader
+        .prepare_cached(
+            "SELECT last, events FROM journal WHERE execution = ?1 AND seq <= ?2 AND last <= ?2
+             ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row(params![execution.0, after], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((seq, lines)) = row else { return Ok(Head::default()) };
+    let sum = codec::last_sum(&lines)
+        .ok_or_else(|| Error::Corrupt(format!("event {seq} of execution {execution} has no checksum")))?;
+    Ok(Head { seq, sum })
 }
 
 const EXECUTION_COLUMNS: &str =

@@ -1,3 +1,7 @@
+-- Tells one store from another, also where files were copied or made anew.
+CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 0), store TEXT NOT NULL);
+INSERT INTO identity VALUES (0, lower(hex(randomblob(8))));
+
 -- One counter numbers chains, schedules and executions.
 CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 0), next INTEGER NOT NULL);
 INSERT INTO counter VALUES (0, 1);

@@ -16,7 +16,7 @@ use catena_core::{
     ExecutionId,
     faults::{self, Fault},
 };
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::write::Batch;
 use crate::{Commit, Done, Error, Head, Lease};
@@ -31,7 +31,8 @@ pub(super) struct Writer {
     queue: Mutex<Option<Sender<(Commit, Done)>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     lease: Lease,
-    is_same_boot: bool,
+    store_id: String,
+    first_of_boot: Lease,
     counts: Arc<Counts>,
 }
 
@@ -43,10 +44,13 @@ struct Counts {
 
 impl Writer {
     pub(super) fn start(mut connection: Connection, path: &Path) -> Result<Self, Error> {
-        let previous: Option<String> = connection
-            .query_row("SELECT boot FROM leases ORDER BY lease DESC LIMIT 1", [], |row| row.get(0))
-            .optional()?;
-        let is_same_boot = previous.is_none_or(|boot| boot == boot_id());
+        let store_id = connection.query_row("SELECT store FROM identity", [], |row| row.get(0))?;
+        let before: u64 = connection.query_row(
+            "SELECT coalesce(max(lease), 0) FROM leases WHERE boot <> ?",
+            [boot_id()],
+            |row| row.get(0),
+        )?;
+        let first_of_boot = Lease(before + 1);
         let lease = take_lease(&mut connection)?;
         let (queue, receiver) = channel();
         let counts = Arc::new(Counts::default());
@@ -62,15 +66,19 @@ impl Writer {
             .spawn(move || worker.run(&receiver))
             .map_err(Error::from)?;
         let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
-        Ok(Self { queue, thread, lease, is_same_boot, counts })
+        Ok(Self { queue, thread, lease, store_id, first_of_boot, counts })
     }
 
     pub(super) fn lease(&self) -> Lease {
         self.lease
     }
 
-    pub(super) fn is_same_boot(&self) -> bool {
-        self.is_same_boot
+    pub(super) fn store_id(&self) -> &str {
+        &self.store_id
+    }
+
+    pub(super) fn first_of_boot(&self) -> Lease {
+        self.first_of_boot
     }
 
     pub(super) fn counts(&self) -> (u64, u64) {

@@ -256,7 +256,9 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
             eprintln!("staying while other executions run; Ctrl-C leaves them to the next host");
             told = true;
         }
-        engine.wait(other)?;
+        // Until it ends, or waits for a person.
+        let mut follower = engine.follow(other, 0)?;
+        while next_unfinished(engine)? == Some(other) && follower.next_event()?.is_some() {}
     }
     Ok(code)
 }
@@ -268,7 +270,8 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     let waits = |status| {
         matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
     };
-    Ok(rows.iter().rev().find(|row| !waits(row.status)).map(|row| row.id))
+    let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
+    Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
 }
 
 fn params(args: &RunArgs) -> Result<BTreeMap<String, Value>, Failure> {

@@ -21,20 +21,22 @@ pub(super) struct CancelArgs {
 }
 
 pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Failure> {
-    let row = hosting::reader(locations)?.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+    let reader = hosting::reader(locations)?;
+    let id = hosting::resolve(&reader, args.id)?;
+    let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
     if row.status.is_end() {
-        let message = format!("execution {} has ended: {}", args.id, row.status);
-        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", args.id)));
+        let message = format!("execution {} has ended: {}", id, row.status);
+        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", id)));
     }
-    let mut host = Host::reach(locations, Reach::Only(args.id))?;
-    host.cancel(args.id)?;
+    let mut host = Host::reach(locations, Reach::Only(id))?;
+    host.cancel(id)?;
     match &host {
         Host::Here { engine, .. } => {
-            let row = engine.wait(args.id)?;
-            eprintln!("execution {} {}", args.id, row.status);
+            let row = engine.wait(id)?;
+            eprintln!("execution {} {}", id, row.status);
         }
         Host::There(client) => {
-            eprintln!("execution {} is being cancelled by its host, process {}", args.id, client.pid());
+            eprintln!("execution {} is being cancelled by its host, process {}", id, client.pid());
         }
     }
     Ok(Code::Completed)

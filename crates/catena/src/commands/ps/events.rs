@@ -25,8 +25,9 @@ pub(super) struct EventsArgs {
 
 pub(super) fn run(args: &EventsArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
-    let mut state: State = hosting::fresh_state(&reader, args.id)?;
-    for entry in reader.journal(args.id, 0)? {
+    let id = hosting::resolve(&reader, args.id)?;
+    let mut state: State = hosting::fresh_state(&reader, id)?;
+    for entry in reader.journal(id, 0)? {
         state.apply(entry.at, &entry.event).map_err(catena_store::Error::from)?;
         if entry.seq > args.after {
             let line = serde_json::to_string(&EventDto::new(&state, &entry));

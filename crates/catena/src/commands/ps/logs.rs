@@ -40,11 +40,11 @@ pub(super) struct LogsArgs {
 
 pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
-    reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
-    let mut printer = Printer { args, locations, read: BTreeMap::new(), last: None };
+    let id = hosting::resolve(&reader, args.id)?;
+    let mut printer = Printer { args, id, locations, read: BTreeMap::new(), last: None };
     loop {
         // Asked before the logs are read: what was written before the end is then surely printed.
-        let row = reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+        let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
         let printed = printer.print_new(&reader)?;
         if !args.follow || row.status.is_end() {
             break;
@@ -58,6 +58,7 @@ pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failur
 
 struct Printer<'a> {
     args: &'a LogsArgs,
+    id: ExecutionId,
     locations: &'a Locations,
     /// How far each file has been printed.
     read: BTreeMap<PathBuf, u64>,
@@ -67,7 +68,7 @@ struct Printer<'a> {
 impl Printer<'_> {
     fn print_new(&mut self, reader: &SqliteStore) -> Result<bool, Failure> {
         let mut printed = false;
-        for step in reader.steps(self.args.id)? {
+        for step in reader.steps(self.id)? {
             if self.args.step.as_ref().is_some_and(|wanted| *wanted != step.step && *wanted != step.address) {
                 continue;
             }
@@ -79,7 +80,7 @@ impl Printer<'_> {
     }
 
     fn print_attempt(&mut self, step: &StepRow, attempt: AttemptNo) -> Result<bool, Failure> {
-        let path = self.locations.places().log(self.args.id, &step.address, attempt);
+        let path = self.locations.places().log(self.id, &step.address, attempt);
         let from = self.read.get(&path).copied().unwrap_or(0);
         let bytes = match read_from(&path, from) {
             Ok(bytes) => bytes,

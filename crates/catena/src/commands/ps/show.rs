@@ -27,8 +27,9 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
-    let row = reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
-    let (state, _) = read_state(&reader, args.id)?;
+    let id = hosting::resolve(&reader, args.id)?;
+    let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
+    let (state, _) = read_state(&reader, id)?;
     let document = ExecutionDocument::new(&state, Vec::new());
     if args.output != Format::Text {
         output::json(&document)?;
