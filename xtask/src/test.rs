@@ -138,7 +138,7 @@ fn show_and_count(pipe: impl Read, tone: Tone) -> Counted {
             Tone::Data => print!("{text}"),
             Tone::Talk => eprint!("{text}"),
         }
-        counted.take(text.trim());
+        counted.take(text.trim_end());
         line.clear();
     }
     counted
@@ -154,6 +154,7 @@ struct Counted {
 }
 
 impl Counted {
+    /// Takes one line. Nextest shows the lines of a test that failed indented: they are not counted a second time.
     fn take(&mut self, line: &str) {
         if let Some(summary) = line.strip_prefix("test result: ") {
             // `ok. 3 passed; 0 failed; 0 ignored; …`: the end of each test program.
@@ -162,10 +163,16 @@ impl Counted {
             self.ignored += number_before(summary, " ignored");
         } else if let Some(test) = line.strip_prefix("test ") {
             self.take_test(test);
-        } else if line.starts_with("Summary [") {
+        } else if line.trim_start().starts_with("Summary [") {
             // Nextest's: `Summary [ 1.2s] 9 tests run: 8 passed, 1 failed, 0 skipped`.
             self.passed += number_before(line, " passed");
             self.failed += number_before(line, " failed");
+        } else if let Some(test) = line.trim_start().strip_prefix("FAIL [") {
+            // Nextest's, once as it happens and once at the end: `FAIL [ 1.2s] (3/9) catena-core::law a_test`.
+            let name = test.rsplit(' ').next().unwrap_or(test).to_owned();
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
         }
     }
 
@@ -207,12 +214,16 @@ mod tests {
             "test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s",
             "test a_stop_ends_the_group ... ok (0.12 s)",
             "test an_idle_helper_leaves ... FAILED (3.00 s)",
-            "Summary [   1.2s] 9 tests run: 8 passed, 1 failed, 0 skipped",
+            "        FAIL [   1.2s] (3/9) catena-core::law recovers",
+            "    test recovers ... FAILED",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+            "     Summary [   1.2s] 9 tests run: 8 passed, 1 failed, 0 skipped",
+            "        FAIL [   1.2s] (3/9) catena-core::law recovers",
             "something else",
         ] {
             counted.take(line);
         }
-        let names = vec!["decide::tests::b".to_owned(), "an_idle_helper_leaves".to_owned()];
+        let names = ["decide::tests::b", "an_idle_helper_leaves", "recovers"].map(str::to_owned).to_vec();
         assert_eq!(counted, Counted { passed: 10, failed: 3, ignored: 2, names });
     }
 }

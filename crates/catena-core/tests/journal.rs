@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use catena_core::{
-    chain::{ErrorPolicy, WaitFor},
+    chain::{ErrorPolicy, Undo, WaitFor},
     event::Answer,
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, parallel, task},
+    draft::{Change, Steps, chain, for_each, group, parallel, set, task},
     sim::{fail, succeed},
 };
 
@@ -105,7 +105,7 @@ fn loops_in_a_group_reached_twice_are_undone_in_reverse() {
     125 attempt_ended batch/count 1 1
     125 visit_completed batch/count
     125 block_ended 1 completed
-    125 visit_completed batch null
+    125 visit_completed batch 1
     125 jumped batch
     125 visit_entered batch~2 Blocks
     125 block_opened 4 Group { visit: VisitNo(5) }
@@ -128,7 +128,7 @@ fn loops_in_a_group_reached_twice_are_undone_in_reverse() {
     140 attempt_ended batch~2/count 1 2
     140 visit_completed batch~2/count
     140 block_ended 4 completed
-    140 visit_completed batch~2 null
+    140 visit_completed batch~2 2
     140 visit_entered ship Blocks
     140 block_opened 7 Branch { visit: VisitNo(10), index: 0 }
     140 block_opened 8 Branch { visit: VisitNo(10), index: 1 }
@@ -231,4 +231,69 @@ fn a_step_whose_condition_is_false_is_skipped_and_a_failure_can_be_let_pass() {
     2 block_ended 0 completed
     2 execution_ended completed_with_errors
     "#);
+}
+
+/// What the chain leaves when `sum` says what its steps have seen.
+fn output(steps: Steps, script: impl Fn(&str, u32) -> (Answer, u64)) -> serde_json::Value {
+    let chain = Arc::new(chain(steps));
+    let sim = Sim::start(&chain, &script, 4).run();
+    let last = sim.state.visits().last().map(|(no, _)| no).expect("there are visits");
+    sim.state.visit(last).result().map_or(serde_json::Value::Null, |result| result.as_json().clone())
+}
+
+#[test]
+fn an_undo_sees_the_names_of_its_own_visit() {
+    let charge = task("charge").undo(vec![set("refund", "order")]);
+    let steps =
+        vec![task("order"), charge.jump("order == 1", "order"), task("ship").policy(ErrorPolicy::Rollback)];
+    let script = |address: &str, _| match address {
+        "order~2" => (succeed(2), 1),
+        "ship" => (fail("storm"), 1),
+        _ => (succeed(1), 1),
+    };
+    let chain = Arc::new(chain(steps));
+    let sim = Sim::start(&chain, &script, 1).run();
+    let refunds: Vec<String> = sim
+        .state
+        .visits()
+        .filter(|(no, _)| sim.state.address(*no).as_str().contains(".undo/"))
+        .map(|(_, visit)| visit.result().expect("it ran").as_json().to_string())
+        .collect();
+    assert_eq!(refunds, [r#"{"refund":2}"#, r#"{"refund":1}"#]);
+}
+
+#[test]
+fn an_item_sees_its_own_steps_and_not_those_of_its_neighbour() {
+    let inner = group("inner", vec![task("deep")]);
+    let look = set("look", "steps.deep is defined");
+    let steps = vec![for_each("each", "[1, 2]", vec![look, inner, set("after", "steps.deep.result")])];
+    let script = |address: &str, _| (succeed(address), if address.contains("[0]") { 1 } else { 9 });
+    let seen = output(steps, script);
+    let expected = serde_json::json!({ "after": "each[1]/inner/deep" });
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_loop_that_lets_its_failures_pass_ends_at_the_limit() {
+    let step = set("probe", "false").policy(ErrorPolicy::Continue).jump("not probe", "probe");
+    let chain = Arc::new(chain(vec![step]));
+    let sim = Sim::start(&chain, &|_: &str, _| (succeed(1), 1), 1).run();
+    assert_eq!(sim.state.status(), catena_core::status::ExecutionStatus::Failed);
+    assert_eq!(sim.state.visit_count(), 1_000);
+}
+
+#[test]
+fn results_come_out_of_blocks_within_blocks() {
+    let inner = group("inner", vec![task("deep")]);
+    let steps = vec![for_each("each", "[1, 2]", vec![inner]), set("sum", "each")];
+    assert_eq!(output(steps, |_, _| (succeed(7), 1)), serde_json::json!({ "sum": [7, 7] }));
+}
+
+#[test]
+fn a_block_that_started_is_undone_too() {
+    let mut both = group("both", vec![task("a"), task("b").policy(ErrorPolicy::Rollback)]);
+    both.undo = Some(Undo { block: vec![task("back")], if_started: true });
+    let script = |address: &str, _| (if address == "both/b" { fail("no") } else { succeed(1) }, 1);
+    let table = run(vec![both], script);
+    assert!(table.contains("visit_completed both.undo/back"), "{table}");
 }

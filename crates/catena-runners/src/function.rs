@@ -13,7 +13,7 @@ use std::{
 
 use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer};
 
-use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start};
+use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start, threads::Threads};
 
 /// A registered function.
 pub type Function = dyn Fn(&Call) -> Result<Value, Failure> + Send + Sync;
@@ -74,18 +74,15 @@ pub struct FunctionRunner {
     functions: Functions,
     sink: Arc<dyn Sink>,
     /// The threads: kept warm, bounded by the slots of the engine.
-    threads: Option<tokio::runtime::Runtime>,
+    threads: Threads,
     live: Arc<Mutex<HashMap<AttemptKey, Arc<AtomicBool>>>>,
 }
 
 impl FunctionRunner {
     /// `threads` bounds how many calls run at once.
     pub fn new(functions: Functions, threads: usize, sink: Arc<dyn Sink>) -> std::io::Result<Self> {
-        let threads = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(threads.max(1))
-            .thread_name("catena-function")
-            .build()?;
-        Ok(Self { functions, sink, threads: Some(threads), live: Arc::default() })
+        let threads = Threads::new(threads)?;
+        Ok(Self { functions, sink, threads, live: Arc::default() })
     }
 
     fn call(&self, attempt: Attempt) -> Result<(), Answer> {
@@ -102,8 +99,7 @@ impl FunctionRunner {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
-        let threads = self.threads.as_ref().expect("the threads are there until the runner is dropped");
-        threads.spawn_blocking(move || {
+        self.threads.run(move || {
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
             let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink };
@@ -112,15 +108,6 @@ impl FunctionRunner {
             call.sink.ended(key, answer);
         });
         Ok(())
-    }
-}
-
-impl Drop for FunctionRunner {
-    /// A call that takes long must not keep its engine open: what it answers then is nobody's.
-    fn drop(&mut self) {
-        if let Some(threads) = self.threads.take() {
-            threads.shutdown_background();
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod prepare;
 pub mod process;
 mod process_runner;
 mod shell;
+mod threads;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
 pub use function::{Call, Function, FunctionRunner, Functions};

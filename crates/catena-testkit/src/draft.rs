@@ -32,6 +32,12 @@ pub fn task(name: &str) -> StepDraft {
     StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), work) }
 }
 
+/// A step that names the value of an expression after itself.
+pub fn set(name: &str, value: &str) -> StepDraft {
+    let values = vec![(name.to_owned(), Template::Expr(expr(value)))];
+    StepDraft::new(id(name), Work::Set { values })
+}
+
 pub fn group(name: &str, block: Steps) -> StepDraft {
     StepDraft::new(id(name), Work::Group { block })
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use catena_core::{
-    BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, chain::Work, state::Phase,
-    status::StepStatus,
+    BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, state::Phase, status::StepStatus,
 };
 use catena_spec::dto::ProblemDto;
 use catena_store::{Entry, ExecutionRow};
@@ -179,23 +178,11 @@ fn undo_steps(chain: &Chain) -> BTreeSet<StepIx> {
     while let Some(block) = blocks.pop() {
         for ix in &chain.block(block).steps {
             if found.insert(*ix) {
-                blocks.extend(nested(&chain.step(*ix).work));
+                blocks.extend(chain.step(*ix).work.blocks());
             }
         }
     }
     found
-}
-
-fn nested(work: &Work<BlockIx>) -> Vec<BlockIx> {
-    match work {
-        Work::Group { block } | Work::ForEach { block, .. } => vec![*block],
-        Work::Parallel { branches, .. } => branches.iter().map(|branch| branch.block).collect(),
-        Work::Shell { .. }
-        | Work::Command { .. }
-        | Work::File { .. }
-        | Work::Function { .. }
-        | Work::Set { .. } => Vec::new(),
-    }
 }
 
 impl EventDto {

@@ -77,7 +77,7 @@ impl Draft {
 
     pub fn build(self) -> Result<Chain, DraftError> {
         let mut flat = Flattener::default();
-        flat.block(self.steps, || "the chain".to_owned())?;
+        flat.block(self.steps, None, || "the chain".to_owned())?;
         let steps = flat.finish_steps()?;
         Ok(Chain {
             name: self.name,
@@ -126,12 +126,17 @@ struct Flattener {
 }
 
 impl Flattener {
-    fn block(&mut self, drafts: Vec<StepDraft>, owner: impl Fn() -> String) -> Result<BlockIx, DraftError> {
+    fn block(
+        &mut self,
+        drafts: Vec<StepDraft>,
+        outer: Option<BlockIx>,
+        owner: impl Fn() -> String,
+    ) -> Result<BlockIx, DraftError> {
         if drafts.is_empty() {
             return Err(DraftError::EmptyBlock(owner()));
         }
         let block = BlockIx::next_of(self.blocks.len());
-        self.blocks.push(Block { steps: Vec::with_capacity(drafts.len()) });
+        self.blocks.push(Block { steps: Vec::with_capacity(drafts.len()), outer });
         for draft in drafts {
             let step = self.step(draft, block)?;
             self.blocks[block.index()].steps.push(step);
@@ -149,11 +154,11 @@ impl Flattener {
         if let Some(next) = draft.next {
             self.jumps.push((ix, next));
         }
-        let work = self.work(draft.work, &draft.id)?;
+        let work = self.work(draft.work, &draft.id, block)?;
         let undo = match draft.undo {
             None => None,
-            Some(Undo { block, if_started }) => {
-                let block = self.block(block, || format!("the undo of step `{}`", draft.id))?;
+            Some(Undo { block: undo, if_started }) => {
+                let block = self.block(undo, Some(block), || format!("the undo of step `{}`", draft.id))?;
                 Some(Undo { block, if_started })
             }
         };
@@ -176,7 +181,12 @@ impl Flattener {
         Ok(ix)
     }
 
-    fn work(&mut self, work: Work<Vec<StepDraft>>, id: &StepId) -> Result<Work<BlockIx>, DraftError> {
+    fn work(
+        &mut self,
+        work: Work<Vec<StepDraft>>,
+        id: &StepId,
+        outer: BlockIx,
+    ) -> Result<Work<BlockIx>, DraftError> {
         let owner = || format!("step `{id}`");
         Ok(match work {
             Work::Shell { script, interpreter, process } => Work::Shell { script, interpreter, process },
@@ -184,8 +194,10 @@ impl Flattener {
             Work::File { file, process } => Work::File { file, process },
             Work::Function { function, parameters } => Work::Function { function, parameters },
             Work::Set { values } => Work::Set { values },
-            Work::Group { block } => Work::Group { block: self.block(block, owner)? },
-            Work::ForEach { repeat, block } => Work::ForEach { repeat, block: self.block(block, owner)? },
+            Work::Group { block } => Work::Group { block: self.block(block, Some(outer), owner)? },
+            Work::ForEach { repeat, block } => {
+                Work::ForEach { repeat, block: self.block(block, Some(outer), owner)? }
+            }
             Work::Parallel { branches, wait_for } => {
                 if branches.is_empty() {
                     return Err(DraftError::EmptyBlock(owner()));
@@ -195,7 +207,7 @@ impl Flattener {
                 {
                     return Err(DraftError::WaitForImpossible(id.clone()));
                 }
-                Work::Parallel { branches: self.branches(branches, id)?, wait_for }
+                Work::Parallel { branches: self.branches(branches, id, outer)?, wait_for }
             }
         })
     }
@@ -204,10 +216,11 @@ impl Flattener {
         &mut self,
         branches: Vec<Branch<Vec<StepDraft>>>,
         id: &StepId,
+        outer: BlockIx,
     ) -> Result<Vec<Branch<BlockIx>>, DraftError> {
         let mut flat = Vec::with_capacity(branches.len());
         for Branch { name, block } in branches {
-            let block = self.block(block, || format!("branch `{name}` of step `{id}`"))?;
+            let block = self.block(block, Some(outer), || format!("branch `{name}` of step `{id}`"))?;
             flat.push(Branch { name, block });
         }
         Ok(flat)

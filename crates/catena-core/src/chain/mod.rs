@@ -79,6 +79,9 @@ impl PartialEq for IdIndex {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     pub steps: Vec<StepIx>,
+    /// The block that its step stands in; none for the chain's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outer: Option<BlockIx>,
 }
 
 /// One unit of work.
@@ -220,6 +223,18 @@ impl Chain {
         &self.blocks[block.index()]
     }
 
+    /// Whether a step stands in a block or in one within it.
+    pub fn is_within(&self, step: StepIx, block: BlockIx) -> bool {
+        let mut around = Some(self.step(step).block);
+        while let Some(outer) = around {
+            if outer == block {
+                return true;
+            }
+            around = self.block(outer).outer;
+        }
+        false
+    }
+
     /// All steps in order of definition, those of undo blocks too.
     pub fn steps(&self) -> impl Iterator<Item = (StepIx, &Step)> {
         self.steps.iter().enumerate().map(|(i, step)| (StepIx::next_of(i), step))
@@ -230,6 +245,21 @@ impl Chain {
         let index =
             self.by_id.0.get_or_init(|| self.steps().map(|(ix, step)| (step.id.clone(), ix)).collect());
         index.get(&id).copied()
+    }
+
+    /// Every expression in a block and in the blocks within it.
+    pub fn exprs_of(&self, block: BlockIx) -> Vec<&Expr> {
+        let mut found = Vec::new();
+        let mut blocks = vec![block];
+        while let Some(block) = blocks.pop() {
+            for step in self.block(block).steps.iter().map(|ix| self.step(*ix)) {
+                found.extend(&step.when);
+                found.extend(step.next.iter().flat_map(|next| next.conditions.iter().map(|(expr, _)| expr)));
+                found.extend(step.work.exprs());
+                blocks.extend(step.work.blocks());
+            }
+        }
+        found
     }
 
     /// What a failure of `step` does, all defaults applied.

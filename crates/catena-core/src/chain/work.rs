@@ -126,6 +126,38 @@ impl<B> Work<B> {
         }
     }
 
+    /// The expressions in it, those of nested blocks left out.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        let process = self
+            .process()
+            .into_iter()
+            .flat_map(|process| process.env.values().chain(&process.stdin).flat_map(Template::exprs));
+        let own = match self {
+            Self::Command { argv, .. } => argv.iter().flat_map(Template::exprs).collect(),
+            Self::Function { parameters, .. } => parameters.exprs(),
+            Self::Set { values } => values.iter().flat_map(|(_, value)| value.exprs()).collect(),
+            Self::ForEach { repeat, .. } => vec![&repeat.items],
+            Self::Shell { .. } | Self::File { .. } | Self::Group { .. } | Self::Parallel { .. } => Vec::new(),
+        };
+        process.chain(own).collect()
+    }
+
+    /// The blocks directly within it.
+    pub fn blocks(&self) -> Vec<B>
+    where
+        B: Copy,
+    {
+        match self {
+            Self::Group { block } | Self::ForEach { block, .. } => vec![*block],
+            Self::Parallel { branches, .. } => branches.iter().map(|branch| branch.block).collect(),
+            Self::Shell { .. }
+            | Self::Command { .. }
+            | Self::File { .. }
+            | Self::Function { .. }
+            | Self::Set { .. } => Vec::new(),
+        }
+    }
+
     /// What the step's process needs, for the kinds that have one.
     pub fn process(&self) -> Option<&Process> {
         match self {

@@ -8,7 +8,7 @@ use crate::{
     event::{BlockEnd, Event, Jump, StopReason},
     expr::Scope,
     failure::{Failure, FailureType},
-    ids::{FrameNo, VisitNo},
+    ids::{BlockIx, FrameNo, VisitNo},
     state::{Frame, FramePhase, Origin, VisitPhase},
     value::{INLINE_MAX_BYTES, Value},
 };
@@ -128,43 +128,55 @@ impl Decider<'_> {
         self.emit(Event::BlockOpened { frame, block, origin });
     }
 
-    /// The result is built only where somebody can read it: under an `output_key`, or as the last of a block.
     fn complete_nest(&mut self, visit: VisitNo) {
         let result = self.nest_result(visit);
-        if self.state.step_of(visit).output_key.is_some() && result.is_larger_than(INLINE_MAX_BYTES) {
-            let message = format!("the results of its blocks have more than {INLINE_MAX_BYTES} bytes");
-            return self.fail(visit, Failure::lasting(FailureType::ResultTooLarge, message));
+        if !result.is_larger_than(INLINE_MAX_BYTES) {
+            return self.emit(Event::VisitCompleted { visit, result: Some(result) });
         }
-        self.emit(Event::VisitCompleted { visit, result: Some(result) });
+        if self.state.step_of(visit).output_key.is_none() {
+            return self.emit(Event::VisitCompleted { visit, result: Some(Value::null()) });
+        }
+        let message = format!("the results of its blocks have more than {INLINE_MAX_BYTES} bytes");
+        self.fail(visit, Failure::lasting(FailureType::ResultTooLarge, message));
     }
 
     fn nest_result(&self, visit: VisitNo) -> Value {
         let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { return Value::null() };
-        if self.state.step_of(visit).output_key.is_none() {
-            return Value::null();
-        }
         let result = |no: &FrameNo| self.frame_result(self.state.frame(*no));
-        let json = match &self.state.step_of(visit).work {
-            Work::Parallel { branches, .. } => {
+        match &self.state.step_of(visit).work {
+            Work::Parallel { branches, .. } if self.is_result_read(visit) => {
                 let named = branches.iter().zip(&nest.frames);
-                Json::Object(named.map(|(b, no)| (b.name.as_str().to_owned(), result(no))).collect())
+                let fields = named.map(|(b, no)| (b.name.as_str().to_owned(), result(no).as_json().clone()));
+                Value::from(Json::Object(fields.collect()))
             }
-            Work::ForEach { .. } => Json::Array(nest.frames.iter().map(result).collect()),
-            Work::Group { .. }
+            Work::ForEach { .. } if self.is_result_read(visit) => {
+                Value::from(Json::Array(nest.frames.iter().map(|no| result(no).as_json().clone()).collect()))
+            }
+            Work::Group { .. } => nest.frames.first().map_or_else(Value::null, result),
+            Work::Parallel { .. }
+            | Work::ForEach { .. }
             | Work::Shell { .. }
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
-            | Work::Set { .. } => nest.frames.first().map_or(Json::Null, result),
-        };
-        Value::from(json)
+            | Work::Set { .. } => Value::null(),
+        }
+    }
+
+    /// Gathering results costs, so they are gathered only where somebody can read them: under an `output_key`,
+    /// or as the last step of a block within another step.
+    fn is_result_read(&self, visit: VisitNo) -> bool {
+        let step = self.state.step_of(visit);
+        let block = &self.state.chain().block(step.block).steps;
+        let is_last = step.position as usize + 1 == block.len();
+        step.output_key.is_some() || (is_last && step.block != BlockIx::ROOT)
     }
 
     /// What a block leaves: the result of the step that completed last in it, if the block itself completed.
-    fn frame_result(&self, frame: &Frame) -> Json {
+    fn frame_result(&self, frame: &Frame) -> Value {
         match (&frame.phase, &frame.result) {
-            (FramePhase::Ended(BlockEnd::Completed), Some(result)) => result.as_json().clone(),
-            (FramePhase::Ended(_) | FramePhase::Open | FramePhase::Closing(_), _) => Json::Null,
+            (FramePhase::Ended(BlockEnd::Completed), Some(result)) => result.clone(),
+            (FramePhase::Ended(_) | FramePhase::Open | FramePhase::Closing(_), _) => Value::null(),
         }
     }
 }

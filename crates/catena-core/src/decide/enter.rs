@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::Decider;
 use crate::{
     chain::{Chain, Process, Step, VISITS_MAX, VISITS_TOTAL_MAX, Work},
-    event::{Event, Input, Plan, SkipReason},
+    event::{BlockEnd, Event, Input, Plan, SkipReason},
     expr::Scope,
     failure::{Failure, FailureType},
     ids::{FrameNo, StepIx, VisitNo},
@@ -16,19 +16,28 @@ impl Decider<'_> {
     pub(super) fn enter(&mut self, frame: FrameNo, step: StepIx) {
         let visit = VisitNo::next_of(self.state.visit_count());
         let nth = self.state.frame(frame).latest.get(&step).map_or(0, |no| self.state.visit(*no).nth) + 1;
-        let plan = self.plan(frame, step, nth).unwrap_or_else(Plan::Fail);
+        // Not a failure of the step, which its policy could let pass: a loop would never end.
+        if let Some(failure) = self.limit_reached(step, nth) {
+            let cause = BlockEnd::Failed(failure);
+            return self.emit(Event::BlockStopping { frame, cause });
+        }
+        let plan = self.plan(frame, step).unwrap_or_else(Plan::Fail);
         self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
     }
 
-    fn plan(&self, frame: FrameNo, step: StepIx, nth: u32) -> Result<Plan, Failure> {
-        if nth > VISITS_MAX {
-            let message = format!("visited more than {VISITS_MAX} times");
-            return Err(Failure::lasting(FailureType::VisitLimit, message));
-        }
-        if self.state.visit_count() >= VISITS_TOTAL_MAX {
-            let message = format!("the execution has made {VISITS_TOTAL_MAX} visits");
-            return Err(Failure::lasting(FailureType::VisitLimit, message));
-        }
+    fn limit_reached(&self, step: StepIx, nth: u32) -> Option<Failure> {
+        let id = &self.state.chain().step(step).id;
+        let message = if nth > VISITS_MAX {
+            format!("step `{id}` would be visited more than {VISITS_MAX} times")
+        } else if self.state.visit_count() >= VISITS_TOTAL_MAX {
+            format!("step `{id}` would be visit {} of the execution", VISITS_TOTAL_MAX + 1)
+        } else {
+            return None;
+        };
+        Some(Failure::lasting(FailureType::VisitLimit, message))
+    }
+
+    fn plan(&self, frame: FrameNo, step: StepIx) -> Result<Plan, Failure> {
         let chain = self.state.chain();
         let step = chain.step(step);
         let scope = self.state.scope(frame, self.outside.now);

@@ -1,7 +1,9 @@
 //! Folding one event into the state. Nothing is evaluated or decided here; an event that does not fit says that
 //! the journal is corrupt.
 
-use super::{Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, Visit, VisitEnd, VisitPhase};
+use super::{
+    Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, UndoSight, Visit, VisitEnd, VisitPhase,
+};
 use crate::{
     chain::Work,
     event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
@@ -143,6 +145,12 @@ impl State {
             return Err("frames are numbered in order");
         }
         let names = self.first_names(origin)?;
+        let seen = match origin {
+            Origin::Undo { visit } => self.known(visit)?.undo_sight.steps.clone(),
+            Origin::Root | Origin::Group { .. } | Origin::Item { .. } | Origin::Branch { .. } => {
+                BTreeMap::new()
+            }
+        };
         self.record.frames.push(Frame {
             block,
             origin,
@@ -151,6 +159,7 @@ impl State {
             asks_next: None,
             open: Vec::new(),
             latest: BTreeMap::new(),
+            seen,
             names,
             result: None,
         });
@@ -185,6 +194,7 @@ impl State {
             }
             Origin::Undo { visit } => {
                 let visit = self.known(visit)?;
+                names.clone_from(&visit.undo_sight.names);
                 names.insert("result".to_owned(), visit.result().cloned().unwrap_or_else(Value::null));
                 let input = serde_json::to_value(&visit.input).unwrap_or_default();
                 names.insert("input".to_owned(), Value::from(input));
@@ -212,7 +222,7 @@ impl State {
         frame.open.push(no);
         frame.asks_next = None;
         frame.latest.insert(step, no);
-        self.record.latest.insert(step, no);
+        self.saw(frame_no, step, no);
         let ends_at_once = matches!(plan, Plan::Values(_) | Plan::Skip(_));
         self.record.visits.push(Visit {
             step,
@@ -228,6 +238,7 @@ impl State {
             phase: VisitPhase::Ready,
             stopping: None,
             undo: UndoPhase::None,
+            undo_sight: UndoSight::default(),
         });
         self.set_phase(no, phase);
         self.touch_frame(frame_no);
@@ -238,6 +249,15 @@ impl State {
                 debug_assert!(!ends_at_once);
                 Ok(())
             }
+        }
+    }
+
+    /// A frame and those around it have seen a visit.
+    fn saw(&mut self, frame: FrameNo, step: StepIx, visit: VisitNo) {
+        let mut around = Some(frame);
+        while let Some(no) = around {
+            self.record.frames[no.index()].seen.insert(step, visit);
+            around = self.outer(no);
         }
     }
 
@@ -302,7 +322,7 @@ impl State {
     fn complete(&mut self, at: Timestamp, no: VisitNo, result: Value) -> Result<(), Misfit> {
         self.frame_of_mut(no).result = Some(result.clone());
         if self.step_of(no).undo.is_some() && !self.is_in_undo(no) {
-            self.record.undo_due.push(no);
+            self.undo_is_due(no);
         }
         self.end_visit(at, no, VisitEnd::Completed(result))
     }
@@ -339,11 +359,11 @@ impl State {
         }
         let (frame_no, step) = (visit.frame, visit.step);
         let undo_covers_it = matches!(end, VisitEnd::Failed { .. } | VisitEnd::Cancelled)
-            && visit.attempts > 0
+            && (visit.attempts > 0 || matches!(visit.phase, VisitPhase::Open(_)))
             && self.chain.step(step).undo.as_ref().is_some_and(|undo| undo.if_started)
             && !self.is_in_undo(no);
         if undo_covers_it {
-            self.record.undo_due.push(no);
+            self.undo_is_due(no);
         }
         self.visit_mut(no).ended_at = Some(at);
         self.set_phase(no, VisitPhase::Ended(end));
@@ -355,6 +375,34 @@ impl State {
         frame.asks_next = asks.then_some(no);
         self.touch_frame(frame_no);
         Ok(())
+    }
+
+    /// Remembers a visit for an undo, with the names as they are now: a later visit may give them other values,
+    /// and an undo sees those of its own.
+    fn undo_is_due(&mut self, no: VisitNo) {
+        let frame = self.visit(no).frame;
+        let mut seen = UndoSight::default();
+        if let Some(undo) = &self.step_of(no).undo {
+            for expr in self.chain.exprs_of(undo.block) {
+                for root in expr.roots() {
+                    if let Some(value) = self.name_in_frames(frame, root) {
+                        seen.names.insert(root.to_owned(), value.clone());
+                    }
+                }
+                for path in expr.paths("steps") {
+                    let id = path.split('.').next().unwrap_or(path);
+                    if let Some((step, visit)) = self
+                        .chain
+                        .step_by_id(id)
+                        .and_then(|step| Some((step, self.nearest_visit(frame, step)?)))
+                    {
+                        seen.steps.insert(step, visit);
+                    }
+                }
+            }
+        }
+        self.visit_mut(no).undo_sight = seen;
+        self.record.undo_due.push(no);
     }
 
     fn jumped(&mut self, frame_no: FrameNo, from: VisitNo, to: Jump) -> Result<(), Misfit> {

@@ -55,8 +55,6 @@ struct Record {
     rollback: Option<Failure>,
     frames: Vec<Frame>,
     visits: Vec<Visit>,
-    /// The latest visit of each step, wherever it was.
-    latest: BTreeMap<StepIx, VisitNo>,
     /// Visits whose failure was let pass, in order.
     passed: Vec<VisitNo>,
     /// Visits that an undo would take back, in order of completion.
@@ -91,6 +89,8 @@ pub struct Frame {
     pub open: Vec<VisitNo>,
     /// The latest visit of each step in this frame.
     pub latest: BTreeMap<StepIx, VisitNo>,
+    /// The latest visit of each step in this frame and those within it; in an undo, what its visit saw.
+    pub seen: BTreeMap<StepIx, VisitNo>,
     /// What `output_key`, `set` and items have named here.
     pub names: BTreeMap<String, Value>,
     /// The result of the visit that completed last.
@@ -135,6 +135,15 @@ pub struct Visit {
     pub phase: VisitPhase,
     pub stopping: Option<StopReason>,
     pub undo: UndoPhase,
+    pub undo_sight: UndoSight,
+}
+
+/// What the undo of a visit reads of what was there when the visit ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UndoSight {
+    pub names: BTreeMap<String, Value>,
+    /// Which visit `steps.<id>` means.
+    pub steps: BTreeMap<StepIx, VisitNo>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,7 +220,6 @@ impl State {
             rollback: None,
             frames: Vec::new(),
             visits: Vec::new(),
-            latest: BTreeMap::new(),
             passed: Vec::new(),
             undo_due: Vec::new(),
         };
@@ -300,10 +308,6 @@ impl State {
     /// Visits whose failure was let pass.
     pub fn passed(&self) -> &[VisitNo] {
         &self.record.passed
-    }
-
-    pub fn latest_visit(&self, step: StepIx) -> Option<VisitNo> {
-        self.record.latest.get(&step).copied()
     }
 
     /// The attempt of a visit that runs now.

@@ -9,6 +9,7 @@ use crate::{
     expr::{Scope, to_jinja},
     ids::{FrameNo, StepIx, VisitNo},
     time::Timestamp,
+    value::Value,
 };
 
 /// The names that are there in every chain and cannot be hidden.
@@ -45,12 +46,8 @@ impl Scope for VisitScope<'_> {
 impl VisitScope<'_> {
     /// Names of the frames from the innermost out, then params, then variables.
     fn named(&self, name: &str) -> Option<Jinja> {
-        let mut frame = Some(self.frame);
-        while let Some(no) = frame {
-            if let Some(value) = self.state.frame(no).names.get(name) {
-                return Some(to_jinja(value));
-            }
-            frame = self.state.outer(no);
+        if let Some(value) = self.state.name_in_frames(self.frame, name) {
+            return Some(to_jinja(value));
         }
         let param = self.state.record.params.as_json().get(name);
         let variable = || self.state.chain.variables.get(name).map(|value| value.as_json());
@@ -65,28 +62,16 @@ impl VisitScope<'_> {
             false => paths.iter().filter_map(|path| chain.step_by_id(path.split('.').next()?)).collect(),
         };
         Jinja::from_pairs(asked.into_iter().filter_map(|ix| {
-            let visit = self.latest(ix)?;
+            let visit = self.state.nearest_visit(self.frame, ix)?;
             let id = chain.step(ix).id.as_str().to_owned();
             Some((id, Jinja::from(Serde(&self.state.step_json(visit)))))
         }))
-    }
-
-    /// The step's visit nearest to here: in this opening of a block rather than in another one.
-    fn latest(&self, step: StepIx) -> Option<VisitNo> {
-        let mut frame = Some(self.frame);
-        while let Some(no) = frame {
-            if let Some(visit) = self.state.frame(no).latest.get(&step) {
-                return Some(*visit);
-            }
-            frame = self.state.outer(no);
-        }
-        self.state.latest_visit(step)
     }
 }
 
 impl State {
     /// The frame around a frame.
-    fn outer(&self, frame: FrameNo) -> Option<FrameNo> {
+    pub(super) fn outer(&self, frame: FrameNo) -> Option<FrameNo> {
         match self.frame(frame).origin {
             Origin::Root => None,
             Origin::Group { visit }
@@ -94,6 +79,35 @@ impl State {
             | Origin::Branch { visit, .. }
             | Origin::Undo { visit } => Some(self.visit(visit).frame),
         }
+    }
+
+    /// What a name means in a frame and those around it.
+    pub(super) fn name_in_frames(&self, frame: FrameNo, name: &str) -> Option<&Value> {
+        let mut frame = Some(frame);
+        while let Some(no) = frame {
+            if let Some(value) = self.frame(no).names.get(name) {
+                return Some(value);
+            }
+            frame = self.outer(no);
+        }
+        None
+    }
+
+    /// What `steps.<id>` means in a frame: the latest visit in the innermost opening around it of a block that
+    /// the step stands in. An item sees its own visit or none, never that of its neighbour.
+    pub(super) fn nearest_visit(&self, frame: FrameNo, step: StepIx) -> Option<VisitNo> {
+        let mut around = Some(frame);
+        while let Some(no) = around {
+            let frame = self.frame(no);
+            let is_home = self.chain.is_within(step, frame.block);
+            let remembers = matches!(frame.origin, Origin::Undo { .. });
+            match frame.seen.get(&step) {
+                Some(visit) if is_home || remembers => return Some(*visit),
+                None if is_home => return None,
+                Some(_) | None => around = self.outer(no),
+            }
+        }
+        None
     }
 
     fn step_json(&self, no: VisitNo) -> Json {

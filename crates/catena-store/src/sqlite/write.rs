@@ -30,7 +30,7 @@ impl<'a> Batch<'a> {
 
     /// Writes one commit. The outer error spoils the batch; the inner one refuses this commit alone, before
     /// anything of it was written.
-    pub(super) fn add(&mut self, commit: &Commit) -> Result<Result<(), Error>, Error> {
+    pub(super) fn add(&mut self, commit: Commit) -> Result<Result<(), Error>, Error> {
         if let Some(append) = &commit.append {
             let head = self.head(append.execution)?;
             if head.seq != append.expected {
@@ -46,7 +46,7 @@ impl<'a> Batch<'a> {
         for record in &commit.records {
             self.record(record)?;
         }
-        if let Some(append) = &commit.append {
+        if let Some(append) = commit.append {
             self.append(append, commit.lease)?;
         }
         Ok(Ok(()))
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
         Ok(head)
     }
 
-    fn append(&mut self, append: &Append, lease: Lease) -> Result<(), Error> {
+    fn append(&mut self, append: Append, lease: Lease) -> Result<(), Error> {
         let before = self.heads.get(&append.execution).copied().unwrap_or_default();
         let mut head = before;
         let lines = encode(&mut head, append.at, &append.actor, &append.events);
@@ -104,9 +104,9 @@ impl<'a> Batch<'a> {
             ])?;
         self.heads.insert(append.execution, head);
         let in_table = self.executions.get(&append.execution).map_or(before, |(_, in_table)| *in_table);
-        self.executions.insert(append.execution, (append.row.clone(), in_table));
-        for step in &append.steps {
-            self.steps.insert((step.execution, step.visit), step.clone());
+        self.executions.insert(append.execution, (append.row, in_table));
+        for step in append.steps {
+            self.steps.insert((step.execution, step.visit), step);
         }
         Ok(())
     }

@@ -147,8 +147,7 @@ impl Worker {
                 commits.push(commit);
                 waiting.push(done);
             }
-            let answers = self.commit(&commits);
-            commits.clear();
+            let answers = self.commit(&mut commits);
             for (done, answer) in waiting.drain(..).zip(answers) {
                 done(answer);
             }
@@ -156,28 +155,34 @@ impl Worker {
     }
 
     /// Commits a batch and gives each member its answer: refused on its own, or as the whole batch went.
-    fn commit(&mut self, commits: &[Commit]) -> Vec<Result<(), Error>> {
-        let mut answers = Vec::with_capacity(commits.len());
-        match self.write(commits, &mut answers) {
+    fn commit(&mut self, commits: &mut Vec<Commit>) -> Vec<Result<(), Error>> {
+        let count = commits.len();
+        let mut answers = Vec::with_capacity(count);
+        match self.write(commits.drain(..), &mut answers) {
             Ok(()) => answers,
             Err(error) => {
                 // What the heads say was never written.
                 self.heads.clear();
                 let error = error.at(&self.path);
-                commits.iter().map(|_| Err(error.clone())).collect()
+                vec![Err(error); count]
             }
         }
     }
 
-    fn write(&mut self, commits: &[Commit], answers: &mut Vec<Result<(), Error>>) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        commits: impl Iterator<Item = Commit>,
+        answers: &mut Vec<Result<(), Error>>,
+    ) -> Result<(), Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         check_lease(&transaction, self.lease)?;
         let mut batch = Batch::new(&transaction, &mut self.heads);
         let mut events = 0;
         for commit in commits {
+            let written = commit.append.as_ref().map_or(0, |append| append.events.len() as u64);
             let answer = if commit.lease == self.lease { batch.add(commit)? } else { Err(Error::LeaseLost) };
             if answer.is_ok() {
-                events += commit.append.as_ref().map_or(0, |append| append.events.len() as u64);
+                events += written;
             }
             answers.push(answer);
         }
