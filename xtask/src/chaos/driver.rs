@@ -161,7 +161,11 @@ impl Driver {
 
     fn kill_often(&mut self, kills: u32) -> Result<()> {
         let mut dead_rounds = 0;
-        for number in 0..kills {
+        // A round whose engine ends before its moment counts for nothing.
+        for number in 0.. {
+            if self.kills >= kills {
+                break;
+            }
             let round = Round::draw(number, &mut self.kinds, &mut self.random, &self.reporting);
             let killed = self.live_through(round)?;
             dead_rounds = if killed { 0 } else { dead_rounds + 1 };
@@ -172,7 +176,7 @@ impl Driver {
                 return Ok(());
             }
             if (number + 1) % 10 == 0 {
-                eprintln!("  {} kills, {} starts", number + 1, self.starts.len());
+                eprintln!("  {} of {kills} kills, {} starts", self.kills, self.starts.len());
             }
         }
         Ok(())
