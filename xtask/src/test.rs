@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::chaos;
 use crate::{
     cargo::{cargo, has_subcommand},
+    chaos,
     report::Report,
 };
 
