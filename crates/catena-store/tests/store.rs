@@ -239,3 +239,34 @@ fn a_second_host_a_newer_store_and_a_foreign_file_are_refused() {
 fn sql(path: &Path, script: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(script).unwrap();
 }
+
+#[test]
+fn a_store_knows_which_leases_are_of_this_boot_and_that_it_is_itself() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    let id = store.id().to_owned();
+    assert_eq!((store.lease(), store.first_lease_of_boot()), (Some(Lease(1)), Lease(1)));
+    drop((store, lock));
+    sql(&fixture.path(), "UPDATE leases SET boot = 'an earlier one'");
+    // However many hosts there have been since, what started under lease 1 is gone.
+    for lease in 2..4 {
+        let (_lock, store) = fixture.open();
+        assert_eq!((store.lease(), store.first_lease_of_boot()), (Some(Lease(lease)), Lease(2)));
+        assert_eq!(store.id(), id);
+    }
+    assert_ne!(Fixture::new().open().1.id(), id);
+}
+
+#[test]
+fn a_journal_is_read_from_any_event_on_with_its_checksums() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let (_, mut state) = filled(&store);
+    let events = end_first(&mut state);
+    commit(&store, Vec::new(), append(&state, events)).unwrap();
+    let all = store.journal(ExecutionId(2), 0).unwrap();
+    for after in 0..=all.len() {
+        assert_eq!(store.journal(ExecutionId(2), after as u64).unwrap(), all[after..], "after {after}");
+    }
+    assert!(all.iter().all(|entry| entry.lease == Lease(1)));
+}
