@@ -101,7 +101,8 @@ pub struct Step {
     pub output_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Limits each attempt, from its process start.
+    /// Limits each attempt, from its process start. A registered function has no process that could be ended: it
+    /// looks whether it was cancelled, and has no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
