@@ -48,14 +48,24 @@ impl Leaders {
 
     /// The living children that are no leaders. One system call when there are none, the ordinary case.
     fn others(&self) -> Vec<Pid> {
-        let any = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
-        if any.is_err() {
-            return Vec::new();
+        loop {
+            let any =
+                waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
+            if any.is_err() {
+                return Vec::new();
+            }
+            let others: Vec<Pid> = {
+                let leaders = self.0.borrow();
+                let children = children().unwrap_or_default().into_iter();
+                children.filter(|pid| !leaders.contains(pid)).filter_map(Pid::from_raw).collect()
+            };
+            let (found, mut living) = (others.len(), others);
+            living.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
+            // One that died after the list was read has left its own children to us, and they are not in it.
+            if living.len() == found {
+                return living;
+            }
         }
-        let leaders = self.0.borrow();
-        let children = children().unwrap_or_default().into_iter();
-        let others = children.filter(|pid| !leaders.contains(pid)).filter_map(Pid::from_raw);
-        others.filter(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None))).collect()
     }
 }
 
