@@ -57,7 +57,7 @@ pub enum Rejection {
     Ended,
     #[error("attempt {attempt} of visit {visit} is not running")]
     NotRunning { visit: VisitNo, attempt: AttemptNo },
-    #[error("the execution is being undone; that can only be cancelled by force")]
+    #[error("the execution is being undone, and that is not cancelled on the way")]
     Undoing,
     #[error("the execution is being cancelled already")]
     AlreadyCancelling,

@@ -80,7 +80,7 @@ impl Engine {
         Ok(Self { shared, sqlite, dispatcher, recovered, damaged, stream_ttl, _lock: lock })
     }
 
-    /// The unfinished executions that were found and are going on.
+    /// The unfinished executions that were found and are going on; those that wait for a person are not.
     pub fn recovered(&self) -> &[ExecutionId] {
         &self.recovered
     }

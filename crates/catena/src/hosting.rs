@@ -83,9 +83,21 @@ fn tell_damaged(engine: &Engine) {
     }
 }
 
+/// Whether there is a store; that one may not look is not the same as that there is none.
+pub(crate) fn has_store(locations: &Locations) -> Result<bool, Failure> {
+    match std::fs::metadata(&locations.store) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => {
+            let message = format!("cannot look at the store {}: {error}", locations.store.display());
+            Err(Failure::new(Code::Store, message).next("another place: --home DIR"))
+        }
+    }
+}
+
 /// Reads the store beside whoever writes it.
 pub(crate) fn reader(locations: &Locations) -> Result<SqliteStore, Failure> {
-    if !locations.store.exists() {
+    if !has_store(locations)? {
         let message = format!("there is no store at {} yet", locations.store.display());
         return Err(Failure::new(Code::NotFound, message).next("catena run FILE, which makes one"));
     }
@@ -134,7 +146,11 @@ pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<Executio
         return Ok(number);
     }
     let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
-    chain.and_then(|chain| chain.last_execution).ok_or_else(|| unknown(number))
+    let latest = chain.as_ref().and_then(|chain| chain.last_execution).ok_or_else(|| unknown(number))?;
+    if let Some(chain) = chain {
+        eprintln!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
+    }
+    Ok(latest)
 }
 
 pub(crate) fn unknown(execution: ExecutionId) -> Failure {

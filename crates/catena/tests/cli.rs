@@ -388,6 +388,58 @@ fn a_key_answers_the_first_execution() {
 }
 
 #[test]
+fn who_follows_takes_over_when_the_host_goes() {
+    let place = Place::new();
+    let (started, go) = held_chain(&place);
+    place.write(
+        "slow.yaml",
+        &std::fs::read_to_string(place.path("held.yaml")).unwrap().replace("held", "slow"),
+    );
+    let mut host = place.spawn(&["run", "held.yaml"]);
+    hear(&started);
+    let follower = place.spawn(&["run", "slow.yaml"]);
+    hear(&started);
+    signal(&host, Signal::KILL);
+    host.wait().unwrap();
+    tell(&go);
+    tell(&go);
+    let done = Done::from(follower.wait_with_output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (0, "go\n"), "{done:?}");
+    assert!(done.err.contains("taking over"), "{done:?}");
+    let rows = place.json(&["ps", "ls", "-o", "json"]);
+    assert!(rows["executions"].as_array().unwrap().iter().all(|row| row["status"] == "completed"), "{rows}");
+}
+
+#[test]
+fn an_undo_that_fails_is_told_and_does_not_hold_the_command() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "steps:\n- {shell: 'true', undo: {shell: exit 9}}\n- {shell: exit 1, error_policy: rollback}\n",
+    );
+    place.run(&["run", "chain.yaml"]).fails(1, &["stuck"]);
+}
+
+#[test]
+fn numbers_mean_one_thing_and_the_store_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "params: {v: {type: string, default: a}}\nsteps: [{set: {x: '{v}'}}]\noutput: '{x}'\n",
+    );
+    assert_eq!(place.run(&["run", "chain.yaml", "--set", "v=1.10"]).out, "1.10\n");
+    place.run(&["ps", "cancel", "1"]).fails(4, &["no execution 1"]);
+    assert!(place.run(&["ps", "show", "1"]).err.contains("latest execution, 2"));
+    let mode = std::fs::metadata(place.store()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    place.write("file", "");
+    place.run(&["ps", "ls", "--home", "file"]).fails(6, &["file/catena.db"]);
+    place.write("broken.yaml", "steps: [{shell: 'true'}]\noutput: '{steps.shell.error.kind}'\n");
+    place.run(&["run", "broken.yaml"]).fails(1, &["template_error"]);
+}
+
+#[test]
 fn an_interrupt_cancels_and_a_request_to_end_leaves() {
     let place = Place::new();
     let (started, go) = held_chain(&place);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::Chain;
-use crate::value::Value;
+use crate::value::{INLINE_MAX_BYTES, Value};
 
 /// One parameter: a JSON Schema, of which `type` is checked when an execution starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum ParamProblem {
     Missing(String),
     #[error("there is no parameter `{name}`; the chain has {known}")]
     Unknown { name: String, known: String },
+    #[error("parameter `{0}` has more than {INLINE_MAX_BYTES} bytes; give the path of a file instead")]
+    TooLarge(String),
     #[error("parameter `{name}` must be of type {expected}, not {found}")]
     WrongType { name: String, expected: String, found: &'static str },
 }
@@ -36,6 +38,9 @@ impl Chain {
         for (name, param) in &self.params {
             match given.get(name).or(param.default.as_ref()) {
                 None => problems.push(ParamProblem::Missing(name.clone())),
+                Some(value) if value.is_larger_than(INLINE_MAX_BYTES) => {
+                    problems.push(ParamProblem::TooLarge(name.clone()));
+                }
                 Some(value) => {
                     problems.extend(param.check(name, value.as_json()));
                     resolved.insert(name.clone(), value.as_json().clone());

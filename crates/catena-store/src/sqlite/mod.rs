@@ -138,12 +138,22 @@ impl SqliteStore {
     }
 }
 
+/// A new store is its owner's alone; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn connect_writer(path: &Path) -> Result<Connection, Error> {
     if rusqlite::version_number() < 3_051_003 {
         return Err(Error::unavailable(format!("SQLite {} can damage its log", rusqlite::version())));
     }
     #[cfg(feature = "faults")]
     power::install_if_asked();
+    make_private(path)?;
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(64);

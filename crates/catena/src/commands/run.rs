@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use catena_core::{Event, ExecutionId, State, Value, status::ExecutionStatus};
+use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest};
 use catena_store::{ExecutionFilter, Store, Version};
 use clap::Args;
@@ -60,7 +60,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: &RunArgs, locations: &Locations) -> Result<Code, Failure> {
     let path = args.definition.as_ref().or(args.config.as_ref()).or(args.file.as_ref());
     let definition = Definition::read(path.expect("clap asks for one of them"))?;
-    let params = params(args)?;
+    let params = params(args, definition.checked.chain.as_ref())?;
     let problems = definition.problems();
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
@@ -134,6 +134,12 @@ impl<'a> Running<'a> {
                     }
                 }
                 Ok(None) => break,
+                // The host has gone and this process is here: it takes over, or follows who did.
+                Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
+                    eprintln!("{error}; taking over");
+                    self.host = Host::reach(self.locations, Reach::All)?;
+                    events = self.events()?;
+                }
                 Err(error) => {
                     let next =
                         format!("catena ps show {}: it goes on with the next `catena run`", self.execution);
@@ -150,7 +156,7 @@ impl<'a> Running<'a> {
 
     fn events(&mut self) -> Result<Events, Failure> {
         match &mut self.host {
-            Host::Here { engine, .. } => Ok(Events::Here(engine.follow(self.execution, 0)?)),
+            Host::Here { engine, .. } => Ok(Events::Here(engine.follow(self.execution, self.state.seq())?)),
             Host::There(_) => {
                 let client = catena_engine::host::HostClient::connect(&self.locations.root)?;
                 let mut client = client.ok_or_else(|| {
@@ -159,14 +165,26 @@ impl<'a> Running<'a> {
                 })?;
                 client.follow(self.execution)?;
                 let store = hosting::reader(self.locations)?;
-                Ok(Events::There { client, store, queue: std::collections::VecDeque::new(), last: 0 })
+                Ok(Events::There {
+                    client,
+                    store,
+                    queue: std::collections::VecDeque::new(),
+                    last: self.state.seq(),
+                })
             }
         }
     }
 
+    /// Whether there is nothing to follow any more without a person.
     fn waits_for_a_person(&self) -> bool {
-        match self.state.status() {
-            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck => {
+        let status = self.state.status();
+        match status {
+            ExecutionStatus::Stuck => true,
+            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined => {
+                eprintln!(
+                    "execution {0} waits for a person: {status}; `catena ps cancel {0}` ends it",
+                    self.execution
+                );
                 self.args.no_wait
             }
             _ => false,
@@ -184,6 +202,9 @@ impl<'a> Running<'a> {
             .zip(row.finished_at)
             .map(|(from, to)| format!(" in {}", output::duration(from, to)));
         eprintln!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
+        if let Some(error) = &row.error {
+            eprintln!("  {error}");
+        }
         if row.status != ExecutionStatus::Completed {
             eprintln!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
@@ -259,6 +280,9 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
         // Until it ends, or waits for a person.
         let mut follower = engine.follow(other, 0)?;
         while next_unfinished(engine)? == Some(other) && follower.next_event()?.is_some() {}
+        if let Some(row) = engine.store().execution(other)? {
+            eprintln!("execution {other} of {} {}", row.chain, row.status);
+        }
     }
     Ok(code)
 }
@@ -274,7 +298,7 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
 }
 
-fn params(args: &RunArgs) -> Result<BTreeMap<String, Value>, Failure> {
+fn params(args: &RunArgs, chain: Option<&Chain>) -> Result<BTreeMap<String, Value>, Failure> {
     let mut params = match &args.input {
         None => BTreeMap::new(),
         Some(path) => read_input(path)?,
@@ -284,19 +308,24 @@ fn params(args: &RunArgs) -> Result<BTreeMap<String, Value>, Failure> {
             Failure::new(Code::Usage, format!("`--set {set}` has no `=`"))
                 .next("catena run FILE --set NAME=VALUE")
         })?;
-        params.insert(name.to_owned(), set_value(text)?);
+        let schema = chain.and_then(|chain| chain.params.get(name)).map(|param| &param.schema);
+        let is_text = schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"');
+        params.insert(name.to_owned(), set_value(text, is_text)?);
     }
     Ok(params)
 }
 
-/// JSON, else text; `@file` is the content of a file.
-fn set_value(text: &str) -> Result<Value, Failure> {
+/// JSON, else text; text outright where the parameter is one. `@file` is the content of a file.
+fn set_value(text: &str, is_text: bool) -> Result<Value, Failure> {
     if let Some(path) = text.strip_prefix('@') {
         let content = std::fs::read_to_string(path).map_err(|error| {
             Failure::new(Code::NotFound, format!("cannot read {path}: {error}"))
                 .next("catena run FILE --set NAME=@FILE, with a text file")
         })?;
         return Ok(Value::text(content));
+    }
+    if is_text {
+        return Ok(Value::text(text));
     }
     Ok(serde_json::from_str::<Json>(text).map_or_else(|_| Value::text(text), Value::from))
 }

@@ -22,8 +22,16 @@ pub(super) struct CancelArgs {
 
 pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
-    let id = hosting::resolve(&reader, args.id)?;
-    let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
+    let id = args.id;
+    // A chain's number may show its latest execution, but it never ends one: who meant another would lose it.
+    let row = reader.execution(id)?.ok_or_else(|| match hosting::resolve(&reader, id) {
+        Ok(latest) => {
+            let message =
+                format!("there is no execution {id}; {id} is a chain, whose latest execution is {latest}");
+            Failure::new(Code::NotFound, message).next(format!("catena ps cancel {latest}"))
+        }
+        Err(unknown) => unknown,
+    })?;
     if row.status.is_end() {
         let message = format!("execution {} has ended: {}", id, row.status);
         return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", id)));

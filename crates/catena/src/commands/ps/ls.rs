@@ -35,7 +35,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
         limit: Some(args.limit),
     };
     // No store yet is no error to somebody who only asks what is there.
-    let rows = match locations.store.exists() {
+    let rows = match hosting::has_store(locations)? {
         true => hosting::reader(locations)?.executions(&filter)?,
         false => Vec::new(),
     };
