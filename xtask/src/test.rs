@@ -92,7 +92,7 @@ fn run_example(report: &mut Report) -> anyhow::Result<()> {
 /// because building the tests may have replaced the program that this one was started from.
 fn run_chaos(report: &mut Report) -> anyhow::Result<()> {
     let args = ["run", "--quiet", "--package", "xtask", "--", "chaos", "--kills", "50", "--seed", "1"];
-    let status = cargo().args(args).stdin(Stdio::null()).status().context("failed to start cargo")?;
+    let status = cargo(&args).status().context("failed to start cargo")?;
     if status.success() {
         report.passed += 1;
     } else {
