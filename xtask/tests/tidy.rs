@@ -181,3 +181,11 @@ fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
         }
     }
 }
+
+/// The README's first command names no package.
+#[test]
+fn cargo_run_is_catena() {
+    let defaults: Vec<_> =
+        metadata().workspace_default_packages().into_iter().map(|package| package.name.to_string()).collect();
+    assert_eq!(defaults, ["catena"]);
+}
