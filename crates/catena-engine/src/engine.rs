@@ -2,7 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, mpsc::channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::channel,
+    },
     thread::JoinHandle,
 };
 
@@ -28,6 +32,7 @@ pub struct Engine {
     dispatcher: Option<JoinHandle<()>>,
     recovered: Vec<ExecutionId>,
     damaged: Vec<(ExecutionId, String)>,
+    folds: Arc<AtomicU64>,
     stream_ttl: std::time::Duration,
     _lock: HostLock,
 }
@@ -45,10 +50,11 @@ impl Engine {
         let next_number = store.next_number()?;
         let ((inputs, receiver), (loads, wanted)) = (channel(), channel());
         let launcher = launcher(&config, &inputs, &sqlite, lease)?;
-        let (reader, loaded) = (Arc::clone(&store), inputs.clone());
+        let folds = Arc::new(AtomicU64::new(found.running.len() as u64));
+        let (reader, loaded, counted) = (Arc::clone(&store), inputs.clone(), Arc::clone(&folds));
         std::thread::Builder::new()
             .name("catena-load".into())
-            .spawn(move || serve_loads(&*reader, &wanted, &loaded))
+            .spawn(move || serve_loads(&*reader, &wanted, &loaded, &counted))
             .map_err(Error::io("start the loader"))?;
         let shared = Arc::new(Shared {
             store,
@@ -77,7 +83,7 @@ impl Engine {
             })
             .map_err(Error::io("start the dispatcher"))?;
         let (dispatcher, stream_ttl) = (Some(thread), config.stream_ttl);
-        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, stream_ttl, _lock: lock })
+        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, folds, stream_ttl, _lock: lock })
     }
 
     /// The unfinished executions that were found and are going on; those that wait for a person are not.
@@ -88,6 +94,11 @@ impl Engine {
     /// The unfinished executions that cannot go on, and why: their journals are damaged.
     pub fn damaged(&self) -> &[(ExecutionId, String)] {
         &self.damaged
+    }
+
+    /// How many executions were folded from the store since the engine was opened, recovery included.
+    pub fn folds(&self) -> u64 {
+        self.folds.load(Ordering::Relaxed)
     }
 
     /// Starts an execution; returns when its start is durable, with its number.

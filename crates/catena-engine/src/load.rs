@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender},
     },
 };
@@ -48,8 +49,15 @@ pub(crate) fn load_unfinished(store: &dyn Store, execution: ExecutionId) -> Resu
 }
 
 /// Reads executions one after another for the dispatcher, which does no I/O itself.
-pub(crate) fn serve_loads(store: &dyn Store, wanted: &Receiver<ExecutionId>, inputs: &Sender<Input>) {
+/// Counts in `folds` how many it has read.
+pub(crate) fn serve_loads(
+    store: &dyn Store,
+    wanted: &Receiver<ExecutionId>,
+    inputs: &Sender<Input>,
+    folds: &AtomicU64,
+) {
     while let Ok(execution) = wanted.recv() {
+        folds.fetch_add(1, Ordering::Relaxed);
         let state = load(store, execution).map(Box::new);
         if inputs.send(Input::Loaded { execution, state }).is_err() {
             break;

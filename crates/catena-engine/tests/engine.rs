@@ -262,8 +262,10 @@ fn a_long_journal_leaves_a_snapshot_when_it_leaves_memory() {
     let engine = fixture.open();
     let (seq, _) = engine.store().snapshot(execution).unwrap().expect("there is a snapshot");
     assert_eq!(seq, engine.store().journal(execution, 0).unwrap().len() as u64);
+    assert_eq!(engine.folds(), 0, "what only waits is not read when an engine comes up");
     fixture.pass(&engine, Duration::from_secs(3_601));
     assert_eq!(engine.wait(execution).unwrap().status, ExecutionStatus::Failed);
+    assert_eq!(engine.folds(), 1);
     assert_eq!(engine.store().snapshot(execution).unwrap(), None);
     assert_eq!(check(engine.store()).unwrap(), []);
 }

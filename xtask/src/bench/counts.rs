@@ -13,6 +13,8 @@ pub(super) struct Counts {
     events: f64,
     events_per_commit: f64,
     journal_bytes: f64,
+    /// Executions read from the store and folded.
+    folds: f64,
     /// Times that a thread of this process went to sleep and was woken.
     wake_ups: f64,
 }
@@ -22,6 +24,7 @@ pub(super) struct Reading {
     commits: u64,
     events: u64,
     journal_bytes: u64,
+    folds: u64,
     wake_ups: u64,
 }
 
@@ -29,7 +32,7 @@ impl Reading {
     pub(super) fn of(engine: &Engine) -> anyhow::Result<Self> {
         let (commits, events) = engine.store().counts();
         let journal_bytes = journal_bytes(engine.store().path())?;
-        Ok(Self { commits, events, journal_bytes, wake_ups: wake_ups()? })
+        Ok(Self { commits, events, journal_bytes, folds: engine.folds(), wake_ups: wake_ups()? })
     }
 
     /// The counts of `steps` steps between this moment and `later`.
@@ -42,6 +45,7 @@ impl Reading {
             events: events / steps,
             events_per_commit: events / commits,
             journal_bytes: difference(self.journal_bytes, later.journal_bytes) / steps,
+            folds: difference(self.folds, later.folds) / steps,
             wake_ups: difference(self.wake_ups, later.wake_ups) / steps,
         }
     }
@@ -58,8 +62,8 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.3} commits, {:.2} events, {:.2} events a commit, {:.0} bytes journalled, {:.1} wake-ups",
-            self.commits, self.events, self.events_per_commit, self.journal_bytes, self.wake_ups
+            "{:.3} commits, {:.2} events, {:.2} events a commit, {:.0} bytes journalled, {} folds, {:.1} wake-ups",
+            self.commits, self.events, self.events_per_commit, self.journal_bytes, self.folds, self.wake_ups
         )
     }
 }
