@@ -70,6 +70,17 @@ fn check_undo_order(sim: &Sim<'_>) {
     }
 }
 
+/// Cut anywhere, with all that ran lost, it comes to the same end or to a doubt.
+fn check_losses(full: &Sim<'_>) {
+    for len in 1..=full.journal.len() {
+        let again = Sim::recover(full, len, Recovery::Lost).run();
+        check_journal(&again);
+        if !is_doubtful(&again.state) {
+            assert_eq!(end_of(&again.state), end_of(&full.state), "cut at {len}");
+        }
+    }
+}
+
 fn cases(n: u32) -> ProptestConfig {
     ProptestConfig { cases: n, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -113,14 +124,7 @@ proptest! {
     ) {
         let chain = Arc::new(draft::chain(steps));
         let script = random::script(seed, 0);
-        let full = Sim::start(&chain, &script, slots).run();
-        for len in 1..=full.journal.len() {
-            let again = Sim::recover(&full, len, Recovery::Lost).run();
-            check_journal(&again);
-            if !is_doubtful(&again.state) {
-                prop_assert_eq!(end_of(&again.state), end_of(&full.state), "cut at {}", len);
-            }
-        }
+        check_losses(&Sim::start(&chain, &script, slots).run());
     }
 
     /// Where one thing happens at a time nothing races: then retries, policies and undo lead to the same end
@@ -131,14 +135,7 @@ proptest! {
     ) {
         let chain = Arc::new(draft::chain(steps));
         let script = random::script(seed, failures);
-        let full = Sim::start(&chain, &script, 1).run();
-        for len in 1..=full.journal.len() {
-            let again = Sim::recover(&full, len, Recovery::Lost).run();
-            check_journal(&again);
-            if !is_doubtful(&again.state) {
-                prop_assert_eq!(end_of(&again.state), end_of(&full.state), "cut at {}", len);
-            }
-        }
+        check_losses(&Sim::start(&chain, &script, 1).run());
     }
 
     /// Racy or not, whatever is lost, an execution ends or asks a person.

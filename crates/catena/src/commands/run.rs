@@ -124,7 +124,9 @@ impl<'a> Running<'a> {
         loop {
             match events.next(self.execution) {
                 Ok(Some(entry)) => {
+                    let before = self.state.status();
                     self.state.apply(entry.at, &entry.event).map_err(catena_store::Error::from)?;
+                    self.tell_wait(before);
                     match self.args.output {
                         Format::Jsonl => output::json(&EventDto::new(&self.state, &entry))?,
                         Format::Text | Format::Json => progress.tell(&self.state, &entry),
@@ -177,17 +179,20 @@ impl<'a> Running<'a> {
 
     /// Whether there is nothing to follow any more without a person.
     fn waits_for_a_person(&self) -> bool {
-        let status = self.state.status();
-        match status {
+        match self.state.status() {
             ExecutionStatus::Stuck => true,
-            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined => {
-                eprintln!(
-                    "execution {0} waits for a person: {status}; `catena ps cancel {0}` ends it",
-                    self.execution
-                );
-                self.args.no_wait
-            }
+            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined => self.args.no_wait,
             _ => false,
+        }
+    }
+
+    /// Says once that the execution has come to wait for a person, and what a person can do.
+    fn tell_wait(&self, before: ExecutionStatus) {
+        let status = self.state.status();
+        let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
+        if waits && status != before {
+            let id = self.execution;
+            eprintln!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
         }
     }
 
