@@ -68,6 +68,8 @@ struct Process {
     purpose: Purpose,
     child: Child,
     was_killed: bool,
+    /// It has said which execution is its own; what it says of others, as their host, starts nothing.
+    is_acknowledged: bool,
     said: Vec<String>,
 }
 
@@ -112,7 +114,10 @@ impl Engines {
         let stderr = child.stderr.take().context("its stderr is piped")?;
         let sender = self.line_sender.clone();
         std::thread::spawn(move || forward(pid, stderr, &sender));
-        self.processes.insert(pid, Process { purpose, child, was_killed: false, said: Vec::new() });
+        self.processes.insert(
+            pid,
+            Process { purpose, child, was_killed: false, is_acknowledged: false, said: Vec::new() },
+        );
         Ok(pid)
     }
 
@@ -140,10 +145,11 @@ impl Engines {
             return Ok(Some(Heard::Left { purpose, status, was_killed, said }));
         };
         let Some(process) = self.processes.get_mut(&pid) else { return Ok(None) };
-        let started = line.strip_prefix("execution ").and_then(|rest| {
+        let started = line.strip_prefix("execution ").filter(|_| !process.is_acknowledged).and_then(|rest| {
             let (number, rest) = rest.split_once(' ')?;
             rest.starts_with("of ").then(|| number.parse().ok())?
         });
+        process.is_acknowledged |= started.is_some();
         process.said.push(line);
         Ok(started.map(|execution| Heard::Started(process.purpose, execution)))
     }
