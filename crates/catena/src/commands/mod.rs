@@ -9,4 +9,5 @@ mod interrupt;
 mod progress;
 pub(crate) mod ps;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod version;

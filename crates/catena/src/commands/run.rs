@@ -9,11 +9,17 @@ use std::{
 
 use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest};
+use catena_spec::dto::ProblemDto;
 use catena_store::{ExecutionFilter, Store, Version};
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::{check::first_code, definition::Definition, interrupt::Interrupts, progress::Progress};
+use super::{
+    check::first_code,
+    definition::{Definition, Refusal},
+    interrupt::Interrupts,
+    progress::Progress,
+};
 use crate::{
     args::Format,
     document::{EventDto, ExecutionDocument},
@@ -65,17 +71,32 @@ pub(crate) fn run(args: &RunArgs, locations: &Locations) -> Result<Code, Failure
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
     }
-    if definition.checked.has_error() {
+    if let Err(refusal) = definition.expect_startable() {
         if args.output != Format::Text {
+            let problems = problems.into_iter().map(ProblemDto::as_refusal).collect();
             output::json(&ExecutionDocument::of_problems(problems))?;
         }
-        let next = first_code(std::slice::from_ref(&definition));
-        return Err(Failure::told(Code::Definition).next_if(args.output == Format::Text, next));
+        return Err(refused(&definition, &refusal, args.output));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let host = Host::reach(locations, Reach::All)?;
     let (end, host) = Running::start(args, locations, host, version, params)?.follow(problems)?;
     end.and_then(|code| finish_hosting(host, code))
+}
+
+fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failure {
+    match refusal {
+        Refusal::Wrong => {
+            let next = first_code(std::slice::from_ref(definition));
+            Failure::told(Code::Definition).next_if(format == Format::Text, next)
+        }
+        Refusal::NotYet(missing) => {
+            let message =
+                format!("this version cannot start the chain: it does not run {} yet", missing.join(", "));
+            Failure::new(Code::Definition, message)
+                .next("catena run FILE --dry-run, which shows what it would do")
+        }
+    }
 }
 
 /// An execution that this command started and follows.
@@ -118,7 +139,7 @@ impl<'a> Running<'a> {
         Ok(Self { args, locations, host, execution, state, interrupts })
     }
 
-    fn follow(mut self, problems: Vec<catena_spec::dto::ProblemDto>) -> Result<Followed, Failure> {
+    fn follow(mut self, problems: Vec<ProblemDto>) -> Result<Followed, Failure> {
         let progress = Progress::new(self.locations.places());
         let mut events = self.events()?;
         loop {
@@ -196,7 +217,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn print_end(&self, problems: Vec<catena_spec::dto::ProblemDto>) -> Result<(), Failure> {
+    fn print_end(&self, problems: Vec<ProblemDto>) -> Result<(), Failure> {
         let document = ExecutionDocument::new(&self.state, problems);
         let row = catena_store::project_execution(&self.state);
         if self.args.output != Format::Text {
