@@ -69,12 +69,38 @@ impl Host {
         }
     }
 
+    /// Starts, whatever becomes of the host meanwhile: whether one that has gone had started it, nobody can tell, so
+    /// it is asked again with the same key.
+    pub(crate) fn start_once(
+        &mut self,
+        mut request: StartRequest,
+        locations: &Locations,
+    ) -> Result<Started, Failure> {
+        loop {
+            let Self::There(client) = self else { return Ok(self.start(request)?) };
+            request.key.get_or_insert_with(own_key);
+            match client.start(request.clone()) {
+                Err(error @ Error::Stopped(_)) => {
+                    eprintln!("{error}; asking the next one");
+                    *self = Self::reach(locations, Reach::All)?;
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
     pub(crate) fn cancel(&mut self, execution: ExecutionId) -> Result<(), Error> {
         match self {
             Self::Here { engine, .. } => engine.cancel(execution, false, actor()),
             Self::There(client) => client.cancel(execution, false, actor()),
         }
     }
+}
+
+/// A key that no other start has: this process, and the moment.
+fn own_key() -> String {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    format!("run of process {} at {now}", std::process::id())
 }
 
 fn tell_damaged(engine: &Engine) {

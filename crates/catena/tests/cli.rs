@@ -109,9 +109,14 @@ fn signal(child: &Child, signal: Signal) {
 
 /// A chain whose second step tells when it runs, and ends when it is told to.
 fn held_chain(place: &Place) -> (PathBuf, PathBuf) {
-    let (started, go) = (place.pipe("started"), place.pipe("go"));
+    held_chain_named(place, "held")
+}
+
+/// Each has pipes of its own: whoever waits at a shared one may hear what was meant for another.
+fn held_chain_named(place: &Place, name: &str) -> (PathBuf, PathBuf) {
+    let (started, go) = (place.pipe(&format!("started-{name}")), place.pipe(&format!("go-{name}")));
     let text = format!(
-        "name: held\nsteps:\n\
+        "name: {name}\nsteps:\n\
          - {{name: First, shell: echo one >> \"$CATENA_DIR/first\"}}\n\
          - name: Held\n  env: {{STARTED: '{}', GO: '{}'}}\n  \
            shell: echo $$ > \"$STARTED\"; read word < \"$GO\"; echo held >> \"$CATENA_DIR/held\"; echo $word\n  \
@@ -119,7 +124,7 @@ fn held_chain(place: &Place) -> (PathBuf, PathBuf) {
         started.display(),
         go.display()
     );
-    place.write("held.yaml", &text);
+    place.write(&format!("{name}.yaml"), &text);
     (started, go)
 }
 
@@ -394,19 +399,16 @@ fn a_key_answers_the_first_execution() {
 #[test]
 fn who_follows_takes_over_when_the_host_goes() {
     let place = Place::new();
-    let (started, go) = held_chain(&place);
-    place.write(
-        "slow.yaml",
-        &std::fs::read_to_string(place.path("held.yaml")).unwrap().replace("held", "slow"),
-    );
+    let (held_started, held_go) = held_chain_named(&place, "held");
+    let (slow_started, slow_go) = held_chain_named(&place, "slow");
     let mut host = place.spawn(&["run", "held.yaml"]);
-    hear(&started);
+    hear(&held_started);
     let follower = place.spawn(&["run", "slow.yaml"]);
-    hear(&started);
+    hear(&slow_started);
     signal(&host, Signal::KILL);
     host.wait().unwrap();
-    tell(&go);
-    tell(&go);
+    tell(&held_go);
+    tell(&slow_go);
     let done = Done::from(follower.wait_with_output().unwrap());
     assert_eq!((done.code, done.out.as_str()), (0, "go\n"), "{done:?}");
     assert!(done.err.contains("taking over"), "{done:?}");

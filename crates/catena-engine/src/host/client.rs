@@ -20,7 +20,7 @@ pub struct HostClient {
 }
 
 impl HostClient {
-    /// Connects to the host of the store in `home`; `None` if none listens.
+    /// Connects to the host of the store in `home`; `None` if none listens, or the one that did has just gone.
     pub fn connect(home: &Path) -> Result<Option<Self>, Error> {
         let folder = Folder::open(home).map_err(Error::io("open the home folder"))?;
         let Ok(stream) = UnixStream::connect(folder.path(SOCKET)) else { return Ok(None) };
@@ -30,7 +30,11 @@ impl HostClient {
             let hello: Hello = read_line(&mut reading)?;
             Ok((Self { stream, reading, pid: hello.pid }, hello))
         };
-        let (client, hello) = talk(stream).map_err(Error::io("talk to the host of the store"))?;
+        let (client, hello) = match talk(stream) {
+            Ok(both) => both,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(Error::io("talk to the host of the store")(error)),
+        };
         if hello.protocol != PROTOCOL {
             let message = format!(
                 "process {} of Catena {} hosts the store and speaks another protocol; end it or use that version",
@@ -77,6 +81,12 @@ impl HostClient {
         write_line(&self.stream, request).map_err(gone)?;
         read_line(&mut self.reading).map_err(gone)
     }
+}
+
+/// The other end was closed, as it is when its process ends.
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 fn gone(error: std::io::Error) -> Error {

@@ -2,13 +2,13 @@
 //! another host this process hosts the store meanwhile, and goes on with whatever was unfinished.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
-use catena_engine::{Engine, Reach, StartRequest};
+use catena_engine::{Engine, Reach, StartRequest, host::HostClient};
 use catena_spec::dto::ProblemDto;
 use catena_store::{ExecutionFilter, Store, Version};
 use clap::Args;
@@ -127,9 +127,9 @@ impl<'a> Running<'a> {
             key: args.key.clone(),
             actor: hosting::actor(),
         };
-        let started = host.start(request)?;
+        let started = host.start_once(request, locations)?;
         let execution = started.execution;
-        let again = if started.is_new { "" } else { ", started before with this key" };
+        let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };
         eprintln!("execution {execution} of {chain}{again}");
         let interrupts = watch_interrupts(locations, &host, execution)?;
         let state = match started.is_new {
@@ -177,24 +177,22 @@ impl<'a> Running<'a> {
         Ok((Ok(code), self.host))
     }
 
+    /// A host that goes while it is asked is taken over from, or another one follows it.
     fn events(&mut self) -> Result<Events, Failure> {
-        match &mut self.host {
-            Host::Here { engine, .. } => Ok(Events::Here(engine.follow(self.execution, self.state.seq())?)),
-            Host::There(_) => {
-                let client = catena_engine::host::HostClient::connect(&self.locations.root)?;
-                let mut client = client.ok_or_else(|| {
-                    Failure::new(Code::Store, "the host of the store has gone")
-                        .next(format!("catena ps show {}", self.execution))
-                })?;
-                client.follow(self.execution)?;
+        loop {
+            let client = match &self.host {
+                Host::Here { engine, .. } => {
+                    return Ok(Events::Here(engine.follow(self.execution, self.state.seq())?));
+                }
+                Host::There(_) => HostClient::connect(&self.locations.root)?,
+            };
+            if let Some(mut client) = client
+                && client.follow(self.execution).is_ok()
+            {
                 let store = hosting::reader(self.locations)?;
-                Ok(Events::There {
-                    client,
-                    store,
-                    queue: std::collections::VecDeque::new(),
-                    last: self.state.seq(),
-                })
+                return Ok(Events::There { client, store, queue: VecDeque::new(), last: self.state.seq() });
             }
+            self.host = Host::reach(self.locations, Reach::All)?;
         }
     }
 
@@ -270,7 +268,7 @@ fn watch_interrupts(
         let engine = engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cancelled = match engine.and_then(|engine| engine.upgrade()) {
             Some(engine) => engine.cancel(execution, false, hosting::actor()),
-            None => match catena_engine::host::HostClient::connect(&locations.root) {
+            None => match HostClient::connect(&locations.root) {
                 Ok(Some(mut client)) => client.cancel(execution, false, hosting::actor()),
                 Ok(None) => return,
                 Err(error) => Err(error),
