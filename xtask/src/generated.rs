@@ -13,7 +13,12 @@ struct Generated {
     make: fn() -> String,
 }
 
-const FILES: &[Generated] = &[Generated { path: "docs/errors/README.md", make: error_codes }];
+const FILES: &[Generated] = &[
+    Generated { path: "docs/errors/README.md", make: error_codes },
+    Generated { path: "docs/reference/keys.md", make: crate::reference::keys },
+    Generated { path: "docs/reference/chain.schema.json", make: schema },
+    Generated { path: "docs/SUMMARY.md", make: summary },
+];
 
 pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     match args {
@@ -37,6 +42,38 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let old: Vec<&str> = FILES.iter().filter(is_old).map(|file| file.path).collect();
     anyhow::ensure!(old.is_empty(), "out of date: {}; run `cargo xtask gen`", old.join(", "));
     Ok(())
+}
+
+fn schema() -> String {
+    let text =
+        serde_json::to_string_pretty(&catena_spec::schema()).expect("a schema holds only what JSON can say");
+    text + "\n"
+}
+
+/// The contents of the book.
+fn summary() -> String {
+    let mut text = String::from(
+        "# Summary\n\n<!-- Made by `cargo xtask gen`. -->\n\n\
+         - [The language](reference/language.md)\n- [Keys and kinds](reference/keys.md)\n\
+         - [The command line](reference/command-line.md)\n- [Error codes](errors/README.md)\n",
+    );
+    for code in Code::ALL {
+        writeln!(text, "  - [{code}: {}](errors/{code}.md)", code.title()).expect("a string takes all text");
+    }
+    text.push_str("- [Decisions](decisions/README.md)\n");
+    for name in decisions() {
+        writeln!(text, "  - [{}](decisions/{name}.md)", name.replace('-', " "))
+            .expect("a string takes all text");
+    }
+    text
+}
+
+fn decisions() -> Vec<String> {
+    let entries = fs::read_dir(root().join("docs/decisions")).into_iter().flatten().flatten();
+    let stems = entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()));
+    let mut names: Vec<String> = stems.filter(|name| name != "README").collect();
+    names.sort();
+    names
 }
 
 fn error_codes() -> String {

@@ -7,6 +7,7 @@ mod cargo;
 mod chaos;
 mod check;
 mod generated;
+mod reference;
 mod report;
 mod test;
 

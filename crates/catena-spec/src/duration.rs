@@ -20,6 +20,29 @@ pub(crate) fn seconds(text: &str) -> Option<f64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// What `5 minutes` and `1 hour 30 min` are as durations.
+pub(crate) fn in_words(text: &str) -> Option<String> {
+    let mut written = String::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (value, after) = number(rest)?;
+        let after = after.trim_start();
+        let end = after.find(|letter: char| !letter.is_alphabetic()).unwrap_or(after.len());
+        let (value, unit) = match after[..end].to_lowercase().as_str() {
+            "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => (value, "ms"),
+            "s" | "sec" | "secs" | "second" | "seconds" => (value, "s"),
+            "m" | "min" | "mins" | "minute" | "minutes" => (value, "m"),
+            "h" | "hr" | "hrs" | "hour" | "hours" => (value, "h"),
+            "d" | "day" | "days" => (value, "d"),
+            "w" | "week" | "weeks" => (value * 7.0, "d"),
+            _ => return None,
+        };
+        written += &format!("{value}{unit}");
+        rest = after[end..].trim_start_matches([' ', ',']).trim_start_matches("and ").trim_start();
+    }
+    (!written.is_empty()).then_some(written)
+}
+
 /// Digits, perhaps with a fraction, and what follows them.
 fn number(text: &str) -> Option<(f64, &str)> {
     let digits = |text: &str| text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -39,7 +62,7 @@ fn unit(text: &str) -> Option<(f64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::{in_words, seconds};
 
     #[test]
     fn durations_are_numbers_or_units_after_each_other() {
@@ -53,5 +76,15 @@ mod tests {
         for text in ["", "s", "-1", "5x", "m5", "1h30", "nan", "inf", ".5", "5.", "5.s", "+5"] {
             assert_eq!(seconds(text), None, "{text}");
         }
+        let words = [
+            ("5 minutes", "5m"),
+            ("1 hour 30 min", "1h30m"),
+            ("2 weeks", "14d"),
+            ("1 day and 2 hrs", "1d2h"),
+        ];
+        for (text, expected) in words {
+            assert_eq!(in_words(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(in_words("soon"), None);
     }
 }

@@ -207,6 +207,20 @@ fn message(error: &YamlError) -> String {
     bare.strip_prefix("error: ").unwrap_or(bare).to_owned()
 }
 
+/// A value that begins with a template and goes on behind it: `city: {city} is nice`.
+fn template_at_start(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let value = line.strip_prefix("- ").map_or(line, str::trim_start);
+    let value = if value.starts_with('{') { value } else { value.split_once(": ")?.1.trim_start() };
+    let inner = value.strip_prefix('{')?;
+    let close = inner.find('}')?;
+    let name = inner[..close].trim();
+    let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_') && !name.contains(':');
+    let next = inner[close + 1..].trim_start().chars().next();
+    let goes_on = !matches!(next, None | Some(',' | '#' | ']' | '}'));
+    (is_name && goes_on && !value.contains('"')).then_some(value)
+}
+
 /// What the usual causes of a syntax error are, told from the line it stands in.
 fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
     let text = source.text();
@@ -216,6 +230,9 @@ fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
     let before = text[..start].trim_end().lines().next_back().unwrap_or_default();
     if [line, before].iter().any(|line| line.trim_start().starts_with("//")) {
         return Some("comments begin with `#`".to_owned());
+    }
+    if let Some(value) = template_at_start(line) {
+        return Some(format!("quote the whole value: \"{value}\""));
     }
     if message.contains("unclosed bracket") {
         return Some("close it, or put the value in quotes if the bracket is meant as text".to_owned());

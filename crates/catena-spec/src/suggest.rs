@@ -1,6 +1,7 @@
 //! "Did you mean": the nearest of some known words, and what other tools call the same thing.
 
-use crate::language::{self, ELSEWHERE};
+use crate::language::{self, ELSEWHERE, Word};
+use crate::node::{Node, Value};
 
 /// The known word that is nearest to what was typed, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -24,6 +25,59 @@ pub(crate) fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a 
 pub(crate) fn elsewhere<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let (_, here) = ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
     known.into_iter().find(|name| name == here).map(|name| format!("here it is called `{name}`"))
+}
+
+/// What an entry of another tool is as a whole here, where it can be said outright.
+pub(crate) fn written_here(key: &str, value: &Node) -> Option<String> {
+    let number = value.whole_number();
+    let is_true = matches!(value.value, Value::Bool(true));
+    let here = match key {
+        "retries" | "retry" | "max_retries" => format!("retry_config: {{max_attempts: {}}}", number? + 1),
+        "attempts" | "max_attempts" => format!("retry_config: {{max_attempts: {}}}", number?),
+        "timeout-minutes" | "timeout_minutes" => format!("timeout: {}m", number?),
+        "timeout_seconds" | "execution_timeout" => format!("timeout: {}s", number?),
+        "continue-on-error" | "continue_on_error" | "ignore_errors" | "allow_failure" if is_true => {
+            "error_policy: continue".to_owned()
+        }
+        "sleep" | "delay" => format!("wait: {{for: {}s}}", number?),
+        _ => return None,
+    };
+    Some(format!("here it is written `{here}`"))
+}
+
+/// A word of another tool for one of a list.
+pub(crate) fn word_elsewhere(typed: &str, words: &[Word]) -> Option<&'static str> {
+    const WORDS: &[(&str, &str)] = &[
+        ("ignore", "continue"),
+        ("pass", "continue"),
+        ("skip", "continue"),
+        ("warn", "continue"),
+        ("fail", "stop"),
+        ("abort", "stop"),
+        ("halt", "stop"),
+        ("exit", "stop"),
+        ("compensate", "rollback"),
+        ("undo", "rollback"),
+        ("fallback", "alternative"),
+        ("text", "lines"),
+        ("yml", "yaml"),
+        ("success", "completed"),
+        ("succeeded", "completed"),
+        ("failure", "failed"),
+        ("always", "ended"),
+        ("str", "string"),
+        ("text", "string"),
+        ("int", "integer"),
+        ("float", "number"),
+        ("double", "number"),
+        ("bool", "boolean"),
+        ("list", "array"),
+        ("dict", "object"),
+        ("map", "object"),
+    ];
+    let typed = typed.trim().to_lowercase();
+    let here = |here: &&str| words.iter().any(|word| word.name == *here);
+    WORDS.iter().filter(|(there, _)| *there == typed).map(|(_, here)| *here).find(here)
 }
 
 /// The same for what names a kind of step.

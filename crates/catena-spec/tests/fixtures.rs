@@ -141,3 +141,20 @@ fn every_page_has_its_parts_and_its_examples_are_as_they_say() {
         );
     }
 }
+
+/// The commonest mistakes, written down before they were measured: each is told with its fix, and nothing else is.
+#[test]
+fn the_commonest_mistakes_are_told_with_their_fix() {
+    let mistakes = fixtures("mistakes");
+    assert!(mistakes.len() >= 20);
+    for path in mistakes {
+        let (source, checked) = check_file(&path);
+        let text = render(&checked.problems, &source, Colour::Off);
+        let first = source.text().lines().next().unwrap();
+        let expected = first.strip_prefix("# says: ").expect("a mistake begins with what is to be said");
+        let told: Vec<_> = checked.problems.iter().filter(|problem| !problem.is_later()).collect();
+        let [problem] = told[..] else { panic!("{} is told {} things:\n{text}", path.display(), told.len()) };
+        let help = problem.help.as_deref().unwrap_or_default();
+        assert!(help.contains(expected), "{}: {expected:?} is not said:\n{text}", path.display());
+    }
+}

@@ -21,6 +21,8 @@ use crate::textmap::inner_span;
 /// How many unknown names of one text are reported.
 const UNKNOWN_NAMES_MAX: usize = 20;
 
+const JINJA_HELP: &str = "expressions are those of Jinja: `weather.temperature > 30 and not dry`";
+
 /// What `steps.<id>` has.
 const STEP_PARTS: &[&str] = &["result", "status", "error", "attempts"];
 
@@ -112,12 +114,19 @@ impl Context<'_> {
     }
 
     fn doubled(&mut self, text: &str, range: Range<usize>, node: &Node) {
+        // `${{ x }}` is what GitHub Actions writes: the dollar goes, too.
+        let range = if text[..range.start].ends_with('$') { range.start - 1..range.end } else { range };
         let written = &text[range.clone()];
-        let single = &written[1..written.len() - 1];
+        let inner = written.trim_start_matches('$');
+        let single = &inner[1..inner.len() - 1];
+        let value = format!("{{{}}}", single[1..single.len() - 1].trim());
         let span = inner_span(text, range.clone(), node.span, self.source);
-        let problem =
-            Problem::new(Code::DoubleBraces, span, format!("`{written}` is the text `{single}`, no value"))
-                .help(format!("for the value, write single braces: `{single}`"));
+        let problem = Problem::new(
+            Code::DoubleBraces,
+            span,
+            format!("`{written}` holds the text `{single}`, no value"),
+        )
+        .help(format!("for the value, write single braces: `{value}`"));
         self.add(problem);
     }
 
@@ -146,7 +155,7 @@ impl Context<'_> {
             Problem::new(Code::BadExpression, span, format!("the expression cannot be read: {error}"));
         let help = match text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
             Some(inner) => format!("leave the braces out: `{}`", inner.trim()),
-            None => "expressions are those of Jinja: `weather.temperature > 30 and not dry`".to_owned(),
+            None => operator_help(bare).unwrap_or(JINJA_HELP).to_owned(),
         };
         self.add(problem.help(help));
     }
@@ -378,6 +387,29 @@ impl Context<'_> {
         self.add(
             Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
         );
+    }
+}
+
+/// What an operator of another language is here.
+fn operator_help(expr: &str) -> Option<&'static str> {
+    // What stands in quotes is text.
+    let mut bare = String::new();
+    for (at, part) in expr.split(['"', '\'']).enumerate() {
+        bare.push_str(if at % 2 == 0 { part } else { "_" });
+    }
+    let table = [
+        ("&&", "write `and` for `&&`"),
+        ("||", "write `or` for `||`"),
+        ("===", "write `==` for `===`"),
+        ("?", "write `a if condition else b` for `condition ? a : b`"),
+    ];
+    if let Some((_, help)) = table.iter().find(|(sign, _)| bare.contains(sign)) {
+        return Some(help);
+    }
+    let rest = ["==", "!=", "<=", ">="].iter().fold(bare, |text, sign| text.replace(sign, " "));
+    match rest.contains('=') {
+        true => Some("write `==` to compare"),
+        false => rest.contains('!').then_some("write `not` for `!`"),
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) use step::{StepKind, kind_of};
 pub(crate) use value::find_word;
 
 use crate::code::Code;
-use crate::language::{CHAIN_KEYS, Key, Object, Since, find, find_kind};
+use crate::language::{CHAIN_KEYS, ELSEWHERE, Key, Object, Since, find, find_kind};
 use crate::node::{Entry, Node, Value};
 use crate::problem::{Problem, Problems};
 use crate::source::{Source, Span};
@@ -111,7 +111,11 @@ impl Structure<'_> {
                 None => self.unknown_key(entry, object.what, object.keys),
             }
         }
-        for key in object.keys.iter().filter(|key| key.is_required && node.get(key.name).is_none()) {
+        let is_missing = |key: &&Key| key.is_required && node.get(key.name).is_none();
+        // What stands there under the name that another tool has for it was said.
+        let is_elsewhere =
+            |key: &&Key| entries.iter().any(|entry| ELSEWHERE.contains(&(entry.key.text.as_str(), key.name)));
+        for key in object.keys.iter().filter(|key| is_missing(key) && !is_elsewhere(key)) {
             self.missing_key(node, object, key);
         }
         for rule in object.rules {

@@ -6,7 +6,7 @@ use crate::language::{KINDS, Key, Rule, Since, Word};
 use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
 use crate::source::Span;
-use crate::suggest::{did_you_mean, elsewhere};
+use crate::suggest::{did_you_mean, elsewhere, word_elsewhere, written_here};
 
 impl Structure<'_> {
     pub(super) fn wrong_type(&mut self, node: &Node, what: &dyn std::fmt::Display, expected: &str) {
@@ -20,6 +20,17 @@ impl Structure<'_> {
             Some(problem) => self.add(problem),
             None => self.wrong_type(node, &what, "text"),
         }
+    }
+
+    pub(super) fn no_bool(&mut self, node: &Node, what: What<'_>) {
+        let help = match node.text(self.source).unwrap_or_default().to_lowercase().as_str() {
+            "yes" | "y" | "on" | "true" | "1" => Some("write `true`"),
+            "no" | "n" | "off" | "false" | "0" => Some("write `false`"),
+            _ => None,
+        };
+        let message = format!("{what} must be true or false, not {}", node.kind());
+        let problem = Problem::new(Code::WrongType, node.span, message).label("expected true or false");
+        self.add(problem.maybe_help(help.map(str::to_owned)));
     }
 
     pub(super) fn no_list(&mut self, node: &Node, what: What<'_>) {
@@ -60,8 +71,10 @@ impl Structure<'_> {
             _ => self.source.slice(node.span),
         };
         let all = words.iter().map(|word| format!("`{}`", word.name)).collect::<Vec<_>>().join(", ");
-        let help =
-            did_you_mean(found, words.iter().map(|word| word.name)).unwrap_or(format!("it can be {all}"));
+        let help = word_elsewhere(found, words)
+            .map(|word| format!("did you mean `{word}`?"))
+            .or_else(|| did_you_mean(found, words.iter().map(|word| word.name)))
+            .unwrap_or_else(|| format!("it can be {all}"));
         let message = format!("{what} cannot be `{found}`");
         self.add(Problem::new(Code::NotOneOf, node.span, message).label(format!("one of {all}")).help(help));
     }
@@ -86,7 +99,8 @@ impl Structure<'_> {
         let names = || table.iter().map(|key| key.name);
         let few = (table.len() <= 8)
             .then(|| names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
-        let help = elsewhere(typed, names())
+        let help = written_here(typed, &entry.value)
+            .or_else(|| elsewhere(typed, names()))
             .or_else(|| did_you_mean(typed, names()))
             .or_else(|| few.map(|few| format!("it has {few}")));
         self.no_such_key(entry, what, help);

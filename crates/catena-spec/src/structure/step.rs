@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::language::{Fit, KINDS, Key, Kind, STEP_KEYS, Since, find, find_kind};
 use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
-use crate::suggest::{did_you_mean, elsewhere, kind_elsewhere, nearest};
+use crate::suggest::{did_you_mean, elsewhere, kind_elsewhere, nearest, written_here};
 
 /// The key that the undo of a step may have, written as a step itself.
 const IF_STARTED: &str = "if_started";
@@ -145,7 +145,9 @@ impl Structure<'_> {
     fn unknown_step_key(&mut self, entry: &Entry) {
         let names = || STEP_KEYS.iter().map(|key| key.name).chain(KINDS.iter().map(|kind| kind.name));
         let typed = &entry.key.text;
-        let help = elsewhere(typed, names()).or_else(|| did_you_mean(typed, names()));
+        let help = written_here(typed, &entry.value)
+            .or_else(|| elsewhere(typed, names()))
+            .or_else(|| did_you_mean(typed, names()));
         self.no_such_key(entry, "a step", help);
     }
 

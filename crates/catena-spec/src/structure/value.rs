@@ -26,7 +26,7 @@ impl Structure<'_> {
             Shape::Note | Shape::Template => _ = self.text(node, what),
             Shape::Bool => {
                 if !matches!(node.value, Value::Bool(_)) {
-                    self.wrong_type(node, &what, "true or false");
+                    self.no_bool(node, what);
                 }
             }
             Shape::Count { least, most } => self.count(node, what, *least, *most),
@@ -106,7 +106,12 @@ impl Structure<'_> {
         let text = node.text(self.source).unwrap_or_default();
         let Some(seconds) = seconds else {
             let message = format!("{what} is no duration: `{text}`");
-            let help = "durations are seconds as a number, or text like `90s`, `5m`, `1h30m`, `2d`";
+            let help = match duration::in_words(&text) {
+                Some(written) => format!("write `{written}`"),
+                None => {
+                    "durations are seconds as a number, or text like `90s`, `5m`, `1h30m`, `2d`".to_owned()
+                }
+            };
             return self.add(Problem::new(Code::BadDuration, node.span, message).help(help));
         };
         if seconds * 1_000.0 > limits::MAX_DURATION_MS as f64 {
