@@ -3,6 +3,8 @@
 
 mod check;
 mod code;
+#[cfg(feature = "concurrency")]
+mod concurrency;
 pub mod dto;
 mod files;
 pub mod keys;
@@ -18,6 +20,8 @@ mod textmap;
 
 pub use check::{Checked, check};
 pub use code::{Code, explain};
+#[cfg(feature = "concurrency")]
+pub use concurrency::{Concurrency, Language, concurrency};
 pub use files::{Files, NoFiles, StepFile};
 pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};
