@@ -25,15 +25,15 @@ pub(crate) struct Locations {
 
 impl Locations {
     pub(crate) fn find(place: &Place) -> Result<Self, Failure> {
-        let home = match &place.home {
-            Some(home) => absolute(home)?,
+        let home = match place.home.clone().or_else(|| variable("CATENA_HOME")) {
+            Some(home) => absolute(&home)?,
             None => default_home()?,
         };
         let own = home.join("catena.db");
-        match &place.store {
+        match place.store.clone().or_else(|| variable("CATENA_STORE")) {
             None => Ok(Self { store: own, root: home }),
             Some(store) => {
-                let store = absolute(store)?;
+                let store = absolute(&store)?;
                 let root = if store == own { home } else { beside(&store) };
                 Ok(Self { store, root })
             }
@@ -72,8 +72,12 @@ fn beside(store: &Path) -> PathBuf {
     name.into()
 }
 
+/// A path of the environment; an empty variable is none.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 fn default_home() -> Result<PathBuf, Failure> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
     let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
     state.map(|state| state.join("catena")).ok_or_else(|| {
