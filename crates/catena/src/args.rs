@@ -36,6 +36,8 @@ pub(crate) struct Place {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a chain to begin with
+    Init(commands::init::InitArgs),
     /// Run a chain and follow it to its end
     Run(commands::run::RunArgs),
     /// Find every mistake in definitions, without running anything

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
     let locations = home::Locations::find(&arguments.place)?;
     match arguments.command {
+        Command::Init(args) => commands::init::run(&args),
         Command::Run(args) => commands::run::run(&args, &locations),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),

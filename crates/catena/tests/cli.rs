@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/init.rs"]
+mod init;
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},

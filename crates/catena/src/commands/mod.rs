@@ -5,6 +5,7 @@ mod definition;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod helper;
+pub(crate) mod init;
 mod interrupt;
 mod progress;
 pub(crate) mod ps;
