@@ -1,5 +1,6 @@
 //! The `catena` command: arguments in, one command's work, an exit code out.
 
+mod annotation;
 mod args;
 mod commands;
 mod document;
@@ -7,6 +8,7 @@ mod exit;
 mod home;
 mod hosting;
 mod output;
+mod problem;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/init.rs"]
 mod init;
 
@@ -47,6 +49,7 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
         command.current_dir(self.dir.path()).env("CATENA_HOME", self.home()).env("NO_COLOR", "1");
+        command.env_remove("GITHUB_ACTIONS");
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -11,6 +11,7 @@ use catena_store::{StepFile, Version};
 use crate::{
     exit::{Code, Failure},
     output,
+    problem::ProblemEntry,
 };
 
 /// The longest definition that is read: beyond it the parser refuses anyway.
@@ -30,8 +31,9 @@ impl Definition {
         Ok(Self { source, checked })
     }
 
-    pub(crate) fn problems(&self) -> Vec<ProblemDto> {
-        self.checked.problems.iter().map(|problem| ProblemDto::new(problem, &self.source)).collect()
+    pub(crate) fn problems(&self) -> Vec<ProblemEntry> {
+        let problems = self.checked.problems.iter();
+        problems.map(|problem| ProblemEntry::Definition(ProblemDto::new(problem, &self.source))).collect()
     }
 
     /// Shows the problems as a person reads them.
@@ -78,5 +80,5 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         _ => Code::Environment,
     };
     Failure::new(code, format!("cannot read {}: {error}", path.display()))
-        .next("catena run FILE, with the path of a definition (YAML or JSON)")
+        .next("catena init, which writes a definition to begin with, or the path of yours")
 }

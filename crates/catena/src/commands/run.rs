@@ -21,6 +21,7 @@ use crate::{
     home::Locations,
     hosting::{self, Events, Host},
     output,
+    problem::ProblemEntry,
 };
 
 #[derive(Debug, Args)]
@@ -118,7 +119,7 @@ impl<'a> Running<'a> {
         Ok(Self { args, locations, host, execution, state, interrupts })
     }
 
-    fn follow(mut self, problems: Vec<catena_spec::dto::ProblemDto>) -> Result<Followed, Failure> {
+    fn follow(mut self, problems: Vec<ProblemEntry>) -> Result<Followed, Failure> {
         let progress = Progress::new(self.locations.places());
         let mut events = self.events()?;
         loop {
@@ -196,7 +197,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn print_end(&self, problems: Vec<catena_spec::dto::ProblemDto>) -> Result<(), Failure> {
+    fn print_end(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
         let document = ExecutionDocument::new(&self.state, problems);
         let row = catena_store::project_execution(&self.state);
         if self.args.output != Format::Text {
