@@ -27,10 +27,10 @@ pub(crate) struct Arguments {
 pub(crate) struct Place {
     // Not by clap's `env`: a variable that is set would show in every usage line as if it were required.
     /// Folder of the store, logs and private folders [default: $CATENA_HOME, else $XDG_STATE_HOME/catena]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Places")]
     pub(crate) home: Option<PathBuf>,
     /// The store, an SQLite file [default: $CATENA_STORE, else catena.db in the home folder]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Places")]
     pub(crate) store: Option<PathBuf>,
 }
 

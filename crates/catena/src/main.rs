@@ -31,15 +31,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
-    let locations = home::Locations::find(&arguments.place)?;
+    // Only by what needs it: a definition can be checked where no store can be.
+    let locate = || home::Locations::find(&arguments.place);
     match arguments.command {
         Command::Init(args) => commands::init::run(&args),
-        Command::Run(args) => commands::run::run(&args, &locations),
+        Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
-        Command::Ps(args) => commands::ps::run(&args, &locations),
-        Command::Doctor(args) => commands::doctor::run(&args, &locations),
-        Command::Version(args) => commands::version::run(&args, &locations),
+        Command::Ps(args) => commands::ps::run(&args, &locate()?),
+        Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
+        Command::Version(args) => commands::version::run(&args, &locate()?),
         Command::Helper(args) => commands::helper::run(&args),
     }
 }

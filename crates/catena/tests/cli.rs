@@ -6,6 +6,8 @@
 mod check;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/start.rs"]
+mod start;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -255,6 +257,7 @@ fn bad_input_says_what_where_and_what_to_do() {
     place.run(&["run", "good.yaml"]).fails(2, &["`n` is required"]);
     place.run(&["run", "good.yaml", "--set", "n=x"]).fails(2, &["must be of type integer"]);
     place.run(&["run", "good.yaml", "--set", "n"]).fails(2, &["has no `=`"]);
+    assert_eq!(place.run(&["run", "good.yaml", "--set", "n=1"]).code, 0);
     place.run(&["ps", "show", "99"]).fails(4, &["no execution 99"]);
 }
 

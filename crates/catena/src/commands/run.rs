@@ -3,19 +3,22 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
+use catena_core::{Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest};
 use catena_store::{ExecutionFilter, Store, Version};
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::{check::first_code, definition::Definition, interrupt::Interrupts, progress::Progress};
+use super::{
+    check::first_code, definition::Definition, interrupt::Interrupts, params, progress::Progress,
+    schedule::ScheduleArgs,
+};
 use crate::{
-    args::Format,
+    args::{Format, Place},
     document::{EventDto, ExecutionDocument},
     exit::{Code, Failure, Strictness},
     home::Locations,
@@ -27,6 +30,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  catena run examples/data-pipeline/chain.yaml\n  \
                         catena run deploy.yaml --set region=eu --key release-42\n  \
+                        catena run --file fetch.py\n  \
                         catena run report.yaml -o json | jq .execution.output")]
 pub(crate) struct RunArgs {
     /// A definition in YAML or JSON
@@ -35,10 +39,12 @@ pub(crate) struct RunArgs {
     /// The definition, as an option
     #[arg(long, value_name = "FILE", conflicts_with_all = ["definition", "file"])]
     config: Option<PathBuf>,
-    /// The definition, as an option
+    /// One step file, run as a chain that is named after it; a definition is run as it is
     #[arg(long, value_name = "FILE", conflicts_with = "definition")]
     file: Option<PathBuf>,
-    /// Set a parameter: JSON, else text; @FILE is a file's content
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+    /// Set a parameter: JSON, else text; @FILE is a file's content as text
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Parameters as a JSON object in a file, or - for standard input
@@ -58,10 +64,9 @@ pub(crate) struct RunArgs {
     no_wait: bool,
 }
 
-pub(crate) fn run(args: &RunArgs, locations: &Locations) -> Result<Code, Failure> {
-    let path = args.definition.as_ref().or(args.config.as_ref()).or(args.file.as_ref());
-    let definition = Definition::read(path.expect("clap asks for one of them"))?;
-    let params = params(args, definition.checked.chain.as_ref())?;
+pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
+    args.schedule.refuse()?;
+    let definition = args.definition()?;
     let problems = definition.problems();
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
@@ -74,9 +79,39 @@ pub(crate) fn run(args: &RunArgs, locations: &Locations) -> Result<Code, Failure
         return Err(Failure::told(Code::Definition).next_if(args.output == Format::Text, next));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
-    let host = Host::reach(locations, Reach::All)?;
-    let (end, host) = Running::start(args, locations, host, version, params)?.follow(problems)?;
+    let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
+    let locations = Locations::find(place)?;
+    let host = Host::reach(&locations, Reach::All)?;
+    let (end, host) = Running::start(args, &locations, host, version, params)?.follow(problems)?;
     end.and_then(|code| finish_hosting(host, code))
+}
+
+impl RunArgs {
+    fn definition(&self) -> Result<Definition, Failure> {
+        match (&self.definition, &self.config, &self.file) {
+            (Some(path), ..) if is_code(path) => {
+                let message = format!("{} is a step file, no definition", path.display());
+                let next = format!("catena run --file {}", output::shell_word(path));
+                Err(Failure::new(Code::Usage, message).next(next))
+            }
+            (_, _, Some(path)) if !is_definition(path) => Definition::of_step_file(path),
+            (Some(path), ..) | (_, Some(path), _) | (_, _, Some(path)) => Definition::read(path),
+            (None, None, None) => unreachable!("clap asks for one of them"),
+        }
+    }
+}
+
+fn is_definition(path: &Path) -> bool {
+    has_extension(path, &["yaml", "yml", "json"])
+}
+
+fn is_code(path: &Path) -> bool {
+    has_extension(path, &["py", "js", "mjs", "cjs", "sh"])
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| extensions.contains(&extension))
 }
 
 /// An execution that this command started and follows.
@@ -302,50 +337,4 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     };
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
     Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
-}
-
-fn params(args: &RunArgs, chain: Option<&Chain>) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut params = match &args.input {
-        None => BTreeMap::new(),
-        Some(path) => read_input(path)?,
-    };
-    for set in &args.set {
-        let (name, text) = set.split_once('=').ok_or_else(|| {
-            Failure::new(Code::Usage, format!("`--set {set}` has no `=`"))
-                .next("catena run FILE --set NAME=VALUE")
-        })?;
-        let schema = chain.and_then(|chain| chain.params.get(name)).map(|param| &param.schema);
-        let is_text = schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"');
-        params.insert(name.to_owned(), set_value(text, is_text)?);
-    }
-    Ok(params)
-}
-
-/// JSON, else text; text outright where the parameter is one. `@file` is the content of a file.
-fn set_value(text: &str, is_text: bool) -> Result<Value, Failure> {
-    if let Some(path) = text.strip_prefix('@') {
-        let content = std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(Code::NotFound, format!("cannot read {path}: {error}"))
-                .next("catena run FILE --set NAME=@FILE, with a text file")
-        })?;
-        return Ok(Value::text(content));
-    }
-    if is_text {
-        return Ok(Value::text(text));
-    }
-    Ok(serde_json::from_str::<Json>(text).map_or_else(|_| Value::text(text), Value::from))
-}
-
-fn read_input(path: &std::path::Path) -> Result<BTreeMap<String, Value>, Failure> {
-    let from_stdin = path.as_os_str() == "-";
-    let text =
-        if from_stdin { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = text.map_err(|error| {
-        Failure::new(Code::NotFound, format!("cannot read {}: {error}", path.display()))
-            .next("catena run FILE --input FILE, or - for standard input")
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::new(Code::Usage, format!("{} is no JSON object: {error}", path.display()))
-            .next(r#"catena run FILE --input FILE, with {"name": value, …}"#)
-    })
 }
