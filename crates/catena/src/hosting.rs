@@ -50,8 +50,11 @@ impl Host {
                 Err(Error::Store(catena_store::Error::Locked { pid })) => holder = pid,
                 Err(other) => return Err(other.into()),
             }
-            if let Some(client) = HostClient::connect(&locations.root)? {
-                return Ok(Self::There(client));
+            match HostClient::connect(&locations.root) {
+                Ok(Some(client)) => return Ok(Self::There(client)),
+                // Nobody listens, or who listened has gone in the middle of a word.
+                Ok(None) | Err(Error::Io { .. }) => {}
+                Err(other) => return Err(other.into()),
             }
             // Between its lock and its socket, in either direction, a host needs a moment.
             std::thread::sleep(PAUSE);

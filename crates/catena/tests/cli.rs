@@ -400,10 +400,10 @@ fn a_key_answers_the_first_execution() {
 fn who_follows_takes_over_when_the_host_goes() {
     let place = Place::new();
     let (started, go) = held_chain(&place);
-    place.write(
-        "slow.yaml",
-        &std::fs::read_to_string(place.path("held.yaml")).unwrap().replace("held", "slow"),
-    );
+    // A pipe of its own: two readers of one pipe would share a word byte by byte.
+    let go_slow = place.pipe("go-slow");
+    let held = std::fs::read_to_string(place.path("held.yaml")).unwrap();
+    place.write("slow.yaml", &held.replace("held", "slow").replace("/go'", "/go-slow'"));
     let mut host = place.spawn(&["run", "held.yaml"]);
     hear(&started);
     let follower = place.spawn(&["run", "slow.yaml"]);
@@ -411,7 +411,7 @@ fn who_follows_takes_over_when_the_host_goes() {
     signal(&host, Signal::KILL);
     host.wait().unwrap();
     tell(&go);
-    tell(&go);
+    tell(&go_slow);
     let done = Done::from(follower.wait_with_output().unwrap());
     assert_eq!((done.code, done.out.as_str()), (0, "go\n"), "{done:?}");
     assert!(done.err.contains("taking over"), "{done:?}");
