@@ -143,12 +143,6 @@ impl From<catena_store::Error> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::new(Code::Environment, error).next("catena doctor")
-    }
-}
-
 /// Prints what went wrong on stderr and gives the exit code.
 pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     let code = result.unwrap_or_else(|failure| {

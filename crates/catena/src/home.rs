@@ -46,7 +46,10 @@ impl Locations {
 
     /// What an engine on this store is opened with; its helper is this very program.
     pub(crate) fn engine_config(&self) -> Result<Config, Failure> {
-        let program = std::env::current_exe()?;
+        let program = std::env::current_exe().map_err(|error| {
+            Failure::new(Code::Environment, format!("cannot find the program that runs: {error}"))
+                .next("the same command, with the full path of catena")
+        })?;
         let dir = self.places().helper();
         let helper = move || {
             let mut command = Command::new(&program);
@@ -62,7 +65,7 @@ impl Locations {
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::new(Code::Usage, format!("`{}` cannot be a place: {error}", path.display()))
-            .next("catena --home DIR …")
+            .next("catena … --home DIR")
     })
 }
 
@@ -82,6 +85,6 @@ fn default_home() -> Result<PathBuf, Failure> {
     let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
     state.map(|state| state.join("catena")).ok_or_else(|| {
         Failure::new(Code::Environment, "neither HOME nor XDG_STATE_HOME says where the store is")
-            .next("catena --home DIR …")
+            .next("catena … --home DIR")
     })
 }

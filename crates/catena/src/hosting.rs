@@ -42,13 +42,15 @@ impl Host {
                     tell_damaged(&engine);
                     // A command that takes up one execution for a moment is no host for others.
                     let socket = match reach {
-                        Reach::All => Some(HostSocket::open(&engine, &locations.root)?),
+                        Reach::All => {
+                            Some(HostSocket::open(&engine, &locations.root).map_err(refused(locations))?)
+                        }
                         Reach::Only(_) => None,
                     };
                     return Ok(Self::Here { _socket: socket, engine });
                 }
                 Err(Error::Store(catena_store::Error::Locked { pid })) => holder = pid,
-                Err(other) => return Err(other.into()),
+                Err(other) => return Err(refused(locations)(other)),
             }
             match HostClient::connect(&locations.root) {
                 Ok(Some(client)) => return Ok(Self::There(client)),
@@ -77,6 +79,17 @@ impl Host {
             Self::Here { engine, .. } => engine.cancel(execution, false, actor()),
             Self::There(client) => client.cancel(execution, false, actor()),
         }
+    }
+}
+
+/// What the operating system refuses, it refuses in the home folder.
+fn refused(locations: &Locations) -> impl Fn(Error) -> Failure {
+    |error| match &error {
+        Error::Io { .. } => {
+            Failure::new(Code::Environment, format!("{error} ({})", locations.root.display()))
+                .next("catena … --home DIR, with a folder that you may write")
+        }
+        _ => error.into(),
     }
 }
 

@@ -4,6 +4,8 @@
 
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/document.rs"]
+mod document;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/start.rs"]
@@ -102,7 +104,10 @@ impl Done {
 /// Waits for a step to write to the pipe.
 fn hear(pipe: &Path) -> String {
     let mut line = String::new();
-    BufReader::new(std::fs::File::open(pipe).unwrap()).read_line(&mut line).unwrap();
+    // Empty is what is left of a writer that was heard before and has not closed its end yet.
+    while line.is_empty() {
+        BufReader::new(std::fs::File::open(pipe).unwrap()).read_line(&mut line).unwrap();
+    }
     line.trim().to_owned()
 }
 

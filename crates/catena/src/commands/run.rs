@@ -65,16 +65,36 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
+    let mut problems = Vec::new();
+    match start(args, place, &mut problems) {
+        Ok(running) => {
+            let (end, host) = running.follow(problems);
+            end.and_then(|code| finish_hosting(host, code))
+        }
+        Err(failure) => {
+            // Scripts that asked for a document get one, whatever was wrong.
+            if args.output != Format::Text {
+                problems.extend(ProblemEntry::of_failure(&failure, None));
+                output::json(&ExecutionDocument::of_problems(problems))?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The way to an execution, and the problems of its definition.
+fn start<'a>(
+    args: &'a RunArgs,
+    place: &Place,
+    problems: &mut Vec<ProblemEntry>,
+) -> Result<Running<'a>, Failure> {
     args.schedule.refuse()?;
     let definition = args.definition()?;
-    let problems = definition.problems();
+    problems.extend(definition.problems());
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
     }
     if definition.checked.has_error() {
-        if args.output != Format::Text {
-            output::json(&ExecutionDocument::of_problems(problems))?;
-        }
         let next = first_code(std::slice::from_ref(&definition));
         return Err(Failure::told(Code::Definition).next_if(args.output == Format::Text, next));
     }
@@ -82,8 +102,7 @@ pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
     let host = Host::reach(&locations, Reach::All)?;
-    let (end, host) = Running::start(args, &locations, host, version, params)?.follow(problems)?;
-    end.and_then(|code| finish_hosting(host, code))
+    Running::start(args, locations, host, version, params)
 }
 
 impl RunArgs {
@@ -117,19 +136,17 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 /// An execution that this command started and follows.
 struct Running<'a> {
     args: &'a RunArgs,
-    locations: &'a Locations,
+    locations: Locations,
     host: Host,
     execution: ExecutionId,
     state: State,
     interrupts: Interrupts,
 }
 
-type Followed = (Result<Code, Failure>, Host);
-
 impl<'a> Running<'a> {
     fn start(
         args: &'a RunArgs,
-        locations: &'a Locations,
+        locations: Locations,
         mut host: Host,
         version: Arc<Version>,
         params: BTreeMap<String, Value>,
@@ -146,15 +163,26 @@ impl<'a> Running<'a> {
         let execution = started.execution;
         let again = if started.is_new { "" } else { ", started before with this key" };
         eprintln!("execution {execution} of {chain}{again}");
-        let interrupts = watch_interrupts(locations, &host, execution)?;
+        let interrupts = watch_interrupts(&locations, &host, execution)?;
         let state = match started.is_new {
             true => State::new(execution, Arc::clone(&version.chain)),
-            false => hosting::fresh_state(&hosting::reader(locations)?, execution)?,
+            false => hosting::fresh_state(&hosting::reader(&locations)?, execution)?,
         };
         Ok(Self { args, locations, host, execution, state, interrupts })
     }
 
-    fn follow(mut self, problems: Vec<ProblemEntry>) -> Result<Followed, Failure> {
+    fn follow(mut self, mut problems: Vec<ProblemEntry>) -> (Result<Code, Failure>, Host) {
+        let end = match self.follow_events() {
+            Ok(()) => self.print_end(problems).map(|()| self.code()),
+            Err(failure) => {
+                problems.extend(ProblemEntry::of_failure(&failure, None));
+                self.print_document(problems).and(Err(failure))
+            }
+        };
+        (end, self.host)
+    }
+
+    fn follow_events(&mut self) -> Result<(), Failure> {
         let progress = Progress::new(self.locations.places());
         let mut events = self.events()?;
         loop {
@@ -168,28 +196,31 @@ impl<'a> Running<'a> {
                         Format::Text | Format::Json => progress.tell(&self.state, &entry),
                     }
                     if matches!(entry.event, Event::ExecutionEnded { .. }) || self.waits_for_a_person() {
-                        break;
+                        return Ok(());
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => return Ok(()),
                 // The host has gone and this process is here: it takes over, or follows who did.
                 Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
                     eprintln!("{error}; taking over");
-                    self.host = Host::reach(self.locations, Reach::All)?;
+                    self.host = Host::reach(&self.locations, Reach::All)?;
                     events = self.events()?;
                 }
                 Err(error) => {
                     let next =
                         format!("catena ps show {}: it goes on with the next `catena run`", self.execution);
-                    return Ok((Err(Failure::from(error).next(next)), self.host));
+                    return Err(Failure::from(error).next(next));
                 }
             }
         }
-        self.print_end(problems)?;
+    }
+
+    fn code(&self) -> Code {
+        if self.interrupts.any() {
+            return Code::Interrupted;
+        }
         let strictness = if self.args.strict { Strictness::Strict } else { Strictness::Lenient };
-        let code = Code::of(self.state.status(), strictness);
-        let code = if self.interrupts.any() { Code::Interrupted } else { code };
-        Ok((Ok(code), self.host))
+        Code::of(self.state.status(), strictness)
     }
 
     fn events(&mut self) -> Result<Events, Failure> {
@@ -202,7 +233,7 @@ impl<'a> Running<'a> {
                         .next(format!("catena ps show {}", self.execution))
                 })?;
                 client.follow(self.execution)?;
-                let store = hosting::reader(self.locations)?;
+                let store = hosting::reader(&self.locations)?;
                 Ok(Events::There {
                     client,
                     store,
@@ -232,12 +263,18 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn print_end(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
-        let document = ExecutionDocument::new(&self.state, problems);
-        let row = catena_store::project_execution(&self.state);
-        if self.args.output != Format::Text {
-            return output::json(&document);
+    fn print_document(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
+        match self.args.output {
+            Format::Text => Ok(()),
+            Format::Json | Format::Jsonl => output::json(&ExecutionDocument::new(&self.state, problems)),
         }
+    }
+
+    fn print_end(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
+        if self.args.output != Format::Text {
+            return self.print_document(problems);
+        }
+        let row = catena_store::project_execution(&self.state);
         let took = row
             .started_at
             .zip(row.finished_at)
@@ -299,7 +336,10 @@ fn watch_interrupts(
         eprintln!("leaving: execution {execution} goes on with the next `catena run`");
         leave_now();
     };
-    Ok(Interrupts::watch(cancel, leave)?)
+    Interrupts::watch(cancel, leave).map_err(|error| {
+        Failure::new(Code::Environment, format!("cannot watch for signals: {error}"))
+            .next(format!("catena ps show {execution}: it has started"))
+    })
 }
 
 #[expect(clippy::exit, reason = "the second interrupt leaves at once; what is committed needs no farewell")]

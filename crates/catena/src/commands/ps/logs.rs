@@ -86,7 +86,11 @@ impl Printer<'_> {
             Ok(bytes) => bytes,
             // An attempt that has written nothing has no log.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let message = format!("cannot read the log {}: {error}", path.display());
+                return Err(Failure::new(Code::Environment, message)
+                    .next(format!("catena ps show {}, whose steps have their results", self.id)));
+            }
         };
         // Only whole lines: the rest comes with the next look.
         let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(false) };
