@@ -82,9 +82,13 @@ impl Host {
     }
 }
 
-/// What the operating system refuses, it refuses in the home folder.
+/// Names the place that an error is about: what the operating system refuses, it refuses in the home folder.
 fn refused(locations: &Locations) -> impl Fn(Error) -> Failure {
     |error| match &error {
+        Error::Store(catena_store::Error::Corrupt(_)) => {
+            Failure::new(Code::Store, format!("{error} ({})", locations.store.display()))
+                .next("catena … --home DIR, with another store or a backup of this one")
+        }
         Error::Io { .. } => {
             Failure::new(Code::Environment, format!("{error} ({})", locations.root.display()))
                 .next("catena … --home DIR, with a folder that you may write")
@@ -106,7 +110,8 @@ pub(crate) fn has_store(locations: &Locations) -> Result<bool, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => {
             let message = format!("cannot look at the store {}: {error}", locations.store.display());
-            Err(Failure::new(Code::Store, message).next("another place: --home DIR"))
+            Err(Failure::new(Code::Store, message)
+                .next("catena … --home DIR, with a folder that you may read"))
         }
     }
 }
@@ -117,7 +122,7 @@ pub(crate) fn reader(locations: &Locations) -> Result<SqliteStore, Failure> {
         let message = format!("there is no store at {} yet", locations.store.display());
         return Err(Failure::new(Code::NotFound, message).next("catena run FILE, which makes one"));
     }
-    Ok(SqliteStore::open_for_reading(&locations.store)?)
+    SqliteStore::open_for_reading(&locations.store).map_err(|error| refused(locations)(error.into()))
 }
 
 /// The person at the terminal.

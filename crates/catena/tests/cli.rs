@@ -10,6 +10,8 @@ mod document;
 mod init;
 #[path = "cli/start.rs"]
 mod start;
+#[path = "cli/talk.rs"]
+mod talk;
 
 use std::{
     io::{BufRead, BufReader, Write},
