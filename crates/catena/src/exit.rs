@@ -5,6 +5,8 @@ use std::{fmt, process::ExitCode};
 use catena_core::status::ExecutionStatus;
 use catena_engine::error::Kind;
 
+use crate::problem::Document;
+
 /// The exit codes, a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -157,13 +159,19 @@ pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-/// Help and version are no errors; everything else clap finds is one of usage.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// Help and version are no errors; everything else clap finds is one of usage, also for who asked for a document.
+pub(crate) fn usage(error: &clap::Error, document: Option<Document>) -> ExitCode {
     let told = error.print();
     let code = match error.kind() {
         _ if told.is_err() => Code::Environment,
         clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Code::Completed,
         _ => Code::Usage,
     };
+    if let (Code::Usage, Some(document)) = (code, document) {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::new(code, message).next("the same command with --help");
+        return report(document.print(&failure).and(Ok(code)));
+    }
     ExitCode::from(code as u8)
 }

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return exit::usage(&error),
+        Err(error) => {
+            let arguments: Vec<String> = std::env::args().skip(1).collect();
+            return exit::usage(&error, problem::document_asked_for(&arguments));
+        }
     };
     // The panic itself has been printed by its hook.
     let result = std::panic::catch_unwind(|| run(arguments));

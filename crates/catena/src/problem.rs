@@ -4,7 +4,11 @@
 use catena_spec::dto::ProblemDto;
 use serde::Serialize;
 
-use crate::{document::SCHEMA, exit::Failure};
+use crate::{
+    document::{ExecutionDocument, SCHEMA},
+    exit::Failure,
+    output,
+};
 
 /// An entry of `problems`.
 #[derive(Clone, Debug, Serialize)]
@@ -54,4 +58,38 @@ impl ProblemEntry {
         };
         failure.messages().iter().map(|message| Self::Elsewhere(entry(message))).collect()
     }
+}
+
+/// The document that a command owes who asked for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    Execution,
+    Problems,
+}
+
+impl Document {
+    /// Prints it for a command that came to nothing.
+    pub(crate) fn print(self, failure: &Failure) -> Result<(), Failure> {
+        let problems = ProblemEntry::of_failure(failure, None);
+        match self {
+            Self::Execution => output::json(&ExecutionDocument::of_problems(problems)),
+            Self::Problems => output::json(&ProblemsDocument::new(problems)),
+        }
+    }
+}
+
+/// What a command line that could not be read asks for, as far as one can tell.
+pub(crate) fn document_asked_for(arguments: &[String]) -> Option<Document> {
+    let document = arguments.iter().find_map(|argument| match argument.as_str() {
+        "run" => Some(Document::Execution),
+        "check" => Some(Document::Problems),
+        _ => None,
+    })?;
+    let is_json = |format: &str| ["json", "jsonl"].contains(&format);
+    let apart = arguments.windows(2).any(|pair| ["-o", "--output"].contains(&&*pair[0]) && is_json(&pair[1]));
+    let together = arguments.iter().any(|argument| {
+        let format = argument.strip_prefix("--output=").or_else(|| argument.strip_prefix("-o"));
+        format.is_some_and(|format| is_json(format.trim_start_matches('=')))
+    });
+    (apart || together).then_some(document)
 }

@@ -54,3 +54,19 @@ fn warnings_stay_beside_what_kept_the_run_from_starting() {
         document["problems"].as_array().unwrap().iter().map(|problem| problem["severity"].clone());
     assert_eq!(severities.collect::<Vec<_>>(), ["warning", "error"]);
 }
+
+#[test]
+fn a_command_line_that_cannot_be_read_is_a_problem_too() {
+    let place = Place::new();
+    check(&place, &["run"], 2, &["the following required arguments were not provided"]);
+    check(&place, &["run", "chain.yaml", "--every", "soon"], 2, &["`soon` is no duration"]);
+    for args in [["check", "-ojson"], ["check", "--output=json"]] {
+        let done = place.run(&args);
+        done.fails(2, &["Usage: catena check"]);
+        let document: Json = serde_json::from_str(&done.out).unwrap();
+        assert_eq!(document["problems"].as_array().unwrap().len(), 1, "{document}");
+        assert_eq!(document["execution"], Json::Null);
+    }
+    assert_eq!(place.run(&["run", "-o", "text"]).out, "");
+    assert!(!place.run(&["run", "-o", "json", "--help"]).out.contains("schema"));
+}
