@@ -94,7 +94,7 @@ fn read_line(reading: &mut BufReader<UnixStream>) -> String {
 fn attempt(beginning: Beginning) -> Attempt {
     let stdin = Some(Template::constant("x".repeat(4_000_000)));
     let process = Process { stdin, ..Process::default() };
-    let work = Work::Command { argv: vec![Template::constant("cat")], process };
+    let work = Work::Command { argv: vec![Template::constant("cat")], allow_dash: false, process };
     let step = StepDraft::new(StepId::parse("a").unwrap(), work);
     let draft = Draft::new(ChainName::parse("test").unwrap(), vec![step]);
     let chain: Arc<Chain> = Arc::new(draft.build().unwrap());

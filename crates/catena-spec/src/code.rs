@@ -48,8 +48,8 @@ codes! {
     UnknownKey = "C0201", Error, "A key that the language does not have";
     MissingKey = "C0202", Error, "A key that must be there is missing";
     WrongType = "C0203", Error, "A value of another type is expected here";
-    KeyLater = "C0204", Error, "A key this version does not run yet";
-    KindLater = "C0205", Error, "A kind of step this version does not run yet";
+    KeyLater = "C0204", Warning, "A key this version does not run yet";
+    KindLater = "C0205", Warning, "A kind of step this version does not run yet";
     NoKind = "C0206", Error, "A step that does not say what to do";
     ManyKinds = "C0207", Error, "A step of several kinds";
     UnknownKind = "C0208", Error, "A kind of step that the language does not have";
@@ -59,20 +59,29 @@ codes! {
     UnquotedTemplate = "C0212", Error, "A template without quotes, read as an object";
     KeyNotForKind = "C0213", Error, "A key that this kind of step does not have";
     EmptyValue = "C0214", Error, "Something that must not be empty is";
+    IdleKey = "C0215", Warning, "A key that does nothing on this kind of step";
+    TooManyBranches = "C0216", Error, "More branches are waited for than there are";
+    TooLong = "C0217", Error, "A duration that nobody can mean";
+    IdleKeyword = "C0218", Warning, "A keyword of JSON Schema that is not checked";
 
     NotAnIdentifier = "C0301", Error, "A name that expressions could not use";
     ReservedName = "C0302", Error, "A name that the language keeps for itself";
     DuplicateId = "C0303", Error, "Two steps with the same id";
     UnknownStep = "C0304", Error, "A step that does not exist";
-    JumpOutOfBlock = "C0305", Error, "A jump into another block";
+    JumpOutOfBlock = "C0305", Error, "A jump or a dependency into another block";
+    DependencyCycle = "C0306", Error, "Steps that wait for each other";
+    JumpInGraph = "C0307", Error, "A jump within a graph";
+    BadName = "C0308", Error, "A name that a chain cannot have";
 
     UnknownName = "C0401", Error, "An expression uses a name that does not exist";
     BadExpression = "C0402", Error, "An expression that cannot be read";
     DataInScript = "C0403", Error, "Data of the chain inside script text";
     DoubleBraces = "C0404", Warning, "Double braces around what would be an expression";
     ProtectedVariable = "C0405", Error, "An environment variable that takes no data";
-    NameLater = "C0406", Error, "A name this version does not fill yet";
+    NameLater = "C0406", Warning, "A name this version does not fill yet";
     TooEarly = "C0407", Error, "A result that is used before it can exist";
+    MayBeMissing = "C0409", Warning, "A result that may be missing";
+    NotInSchema = "C0410", Error, "A path that a value cannot have";
 
     FileNotFound = "C0501", Error, "A step file that is not there";
     FileUnreadable = "C0502", Error, "A step file that cannot be read";
@@ -81,6 +90,11 @@ codes! {
 }
 
 impl Code {
+    /// Something of the language that this version does not run yet.
+    pub fn is_later(self) -> bool {
+        matches!(self, Code::KeyLater | Code::KindLater | Code::NameLater)
+    }
+
     /// `C0212`, `c0212` and `212` are one code to someone who types it.
     pub fn parse(text: &str) -> Option<Code> {
         let digits = text.trim().trim_start_matches(['C', 'c']);

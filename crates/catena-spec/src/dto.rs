@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::code::Code;
+use crate::problem::{Problem, Severity};
 use crate::source::Source;
 
 /// The document: an empty list for a clean file.
@@ -48,5 +49,12 @@ impl ProblemDto {
             end_column: end.column,
             help: problem.help.clone(),
         }
+    }
+
+    /// What is a warning for a check and the reason why a start was refused: something that does not run yet.
+    #[must_use]
+    pub fn as_refusal(self) -> ProblemDto {
+        let is_later = Code::parse(self.code).is_some_and(Code::is_later);
+        if is_later { ProblemDto { severity: Severity::Error.as_str(), ..self } } else { self }
     }
 }

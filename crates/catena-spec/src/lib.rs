@@ -6,24 +6,31 @@ mod code;
 #[cfg(feature = "concurrency")]
 mod concurrency;
 pub mod dto;
+mod duration;
 mod files;
-pub mod keys;
+pub mod language;
 pub mod limits;
 mod lower;
+mod names;
 mod node;
 mod parse;
+mod preview;
 mod problem;
 mod render;
+mod schema;
 mod source;
+mod structure;
 mod suggest;
 mod textmap;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
 #[cfg(feature = "concurrency")]
 pub use concurrency::{Concurrency, Language, concurrency};
 pub use files::{Files, NoFiles, StepFile};
+pub use preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
 pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};
+pub use schema::schema;
 pub use source::{Position, Source, Span};
 pub use suggest::nearest;

@@ -24,5 +24,8 @@ pub const MAX_ATTEMPTS: u64 = 1_000;
 /// The longest duration, ten years: what is longer is a typing error.
 pub const MAX_DURATION_MS: u64 = 10 * 366 * 86_400_000;
 
+/// Visits that a step may be given leave for.
+pub const MAX_VISITS: u64 = 1_000_000;
+
 /// Bytes of a name that expressions use.
 pub const MAX_NAME_BYTES: usize = 200;

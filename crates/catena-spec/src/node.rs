@@ -58,6 +58,27 @@ impl Node {
         }
     }
 
+    /// Text, or a scalar that YAML took for something else: `name: 2024` means the text that stands there.
+    pub(crate) fn text(&self, source: &Source) -> Option<String> {
+        match &self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Some(source.slice(self.span).to_owned()),
+            Value::Null | Value::Seq(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The text of an id, which may be a number.
+    pub(crate) fn id_text(&self, source: &Source) -> Option<String> {
+        self.whole_number().map(|number| number.to_string()).or_else(|| self.text(source))
+    }
+
+    /// `3` and `3.0` are one number.
+    pub(crate) fn whole_number(&self) -> Option<u64> {
+        let Value::Number(number) = &self.value else { return None };
+        let whole = |value: &f64| value.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(value);
+        number.as_u64().or_else(|| number.as_f64().filter(whole).map(|value| value as u64))
+    }
+
     /// The plain JSON value, places forgotten.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {

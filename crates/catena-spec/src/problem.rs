@@ -47,6 +47,11 @@ impl Problem {
         }
     }
 
+    /// The definition asks for something that this version does not run yet: it is sound, and cannot be started.
+    pub fn is_later(&self) -> bool {
+        self.code.is_later()
+    }
+
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Problem {
         self.label = Some(label.into());
@@ -99,6 +104,11 @@ impl Problems {
 
     pub(crate) fn has_error(&self) -> bool {
         self.left_out > 0 || self.list.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Whether something is asked for that this version does not run yet.
+    pub(crate) fn has_later(&self) -> bool {
+        self.left_out > 0 || self.list.iter().any(Problem::is_later)
     }
 
     /// All problems in the order of the text, and how many more there were. The same thing said twice about one

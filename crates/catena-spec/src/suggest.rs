@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of some known words, and what other tools call the same thing.
 
-use crate::keys;
+use crate::language::{self, ELSEWHERE};
 
 /// The known word that is nearest to what was typed, if it is near enough to be meant.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -22,14 +22,14 @@ pub(crate) fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a 
 
 /// What this language calls a key of GitHub Actions, Ansible, Airflow and others, as a help.
 pub(crate) fn elsewhere<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let (_, here) = keys::ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
+    let (_, here) = ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
     known.into_iter().find(|name| name == here).map(|name| format!("here it is called `{name}`"))
 }
 
 /// The same for what names a kind of step.
 pub(crate) fn kind_elsewhere(typed: &str) -> Option<&'static str> {
-    let (_, here) = keys::ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
-    keys::find_kind(here).map(|kind| kind.name)
+    let (_, here) = ELSEWHERE.iter().find(|(there, _)| *there == typed)?;
+    language::find_kind(here).map(|kind| kind.name)
 }
 
 /// A word of several is near to the whole: `attempts` means `max_attempts`.

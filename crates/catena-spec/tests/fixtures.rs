@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use catena_spec::{Checked, Code, Colour, Files, Source, check, render};
+use catena_spec::{Checked, Code, Colour, Files, Problem, Source, check, render};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
 
@@ -53,8 +53,17 @@ fn stem(path: &Path) -> &str {
 fn valid_definitions_become_chains() {
     for path in fixtures("valid") {
         let (source, checked) = check_file(&path);
-        let chain =
-            checked.chain.unwrap_or_else(|| panic!("{}", render(&checked.problems, &source, Colour::Off)));
+        let problems = render(&checked.problems, &source, Colour::Off);
+        assert!(!checked.has_error(), "{problems}");
+        // What this version only knows is sound, and says what is missing.
+        let Some(chain) = checked.chain else {
+            assert!(checked.not_yet().count() > 0, "{problems}");
+            insta::assert_snapshot!(
+                format!("later-{}", stem(&path)),
+                format!("{:#?}\n{problems}", checked.preview)
+            );
+            continue;
+        };
         let files: Vec<_> =
             checked.files.iter().map(|file| (&file.path, &file.digest, file.bytes.len())).collect();
         let json = serde_json::to_string_pretty(&(chain, files)).unwrap();
@@ -126,7 +135,7 @@ fn every_page_has_its_parts_and_its_examples_are_as_they_say() {
         }
         let (raised, checked) = raises(fixed);
         assert!(
-            !raised && checked.problems.is_empty(),
+            !raised && checked.problems.iter().all(Problem::is_later),
             "the fixed example of {code}: {:?}",
             checked.problems
         );

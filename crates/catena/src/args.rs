@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Check(commands::check::CheckArgs),
     /// Explain an error code
     Explain(commands::explain::ExplainArgs),
+    /// Print the JSON Schema of definitions, for editors
+    Schema(commands::schema::SchemaArgs),
     /// Look at executions, and cancel them
     Ps(commands::ps::PsArgs),
     /// Look whether the store is whole

@@ -41,6 +41,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),
         Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
         Command::Version(args) => commands::version::run(&args, &locate()?),

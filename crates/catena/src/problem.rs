@@ -58,6 +58,22 @@ impl ProblemEntry {
         };
         failure.messages().iter().map(|message| Self::Elsewhere(entry(message))).collect()
     }
+
+    pub(crate) fn is_error(&self) -> bool {
+        let severity = match self {
+            Self::Definition(problem) => problem.severity,
+            Self::Elsewhere(problem) => problem.severity,
+        };
+        severity == catena_spec::Severity::Error.as_str()
+    }
+
+    /// What does not run yet is a warning of a check, and what a start failed of.
+    pub(crate) fn into_refusal(self) -> Self {
+        match self {
+            Self::Definition(problem) => Self::Definition(problem.as_refusal()),
+            Self::Elsewhere(problem) => Self::Elsewhere(problem),
+        }
+    }
 }
 
 /// The document that a command owes who asked for one.

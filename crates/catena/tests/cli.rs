@@ -248,12 +248,16 @@ fn bad_input_says_what_where_and_what_to_do() {
     );
     check("kind.yaml", "steps:\n  - shel: echo\n", &["kind.yaml:2:5", "did you mean `shell`"]);
     check("file.yaml", "steps:\n  - file: nowhere.py\n", &["file.yaml:2:11", "nowhere.py"]);
-    check("later.yaml", "steps:\n  - wait: {for: 5m}\n", &["later.yaml:2:5"]);
     check(
         "name.yaml",
         "steps:\n  - {shell: echo, env: {A: '{wether}'}}\nvariables: {weather: 1}\n",
         &["`weather`"],
     );
+    place.write("later.yaml", "steps:\n  - wait: {for: 5m}\n");
+    place.run(&["run", "later.yaml"]).fails(3, &["later.yaml:2:5", "does not run `wait` in line 2 yet"]);
+    let document = place.json(&["run", "later.yaml", "-o", "json"]);
+    assert_eq!(document["problems"][0]["severity"], "error", "here it is what the start failed of");
+    assert_eq!(place.run(&["check", "later.yaml"]).code, 0, "the definition itself is sound");
     assert!(!place.home().exists(), "a definition that cannot run leaves no trace");
 
     place.run(&["run", "missing.yaml"]).fails(4, &["missing.yaml"]);

@@ -1,6 +1,9 @@
 //! A chain as a tree, the way a text or a program writes it, and its way into the flat form.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Block, Branch, Chain, ChainName, EffectKind, ErrorPolicy, NextLogic, Param, Step, Target, Undo, WaitFor,
@@ -38,6 +41,8 @@ pub struct StepDraft {
     pub work: Work<Vec<StepDraft>>,
     pub when: Option<Expr>,
     pub output_key: Option<String>,
+    /// A JSON Schema that the result must fit.
+    pub output: Option<Arc<serde_json::Value>>,
     pub retry: Option<Retry>,
     pub timeout_ms: Option<u64>,
     pub error_policy: Option<ErrorPolicy>,
@@ -105,6 +110,7 @@ impl StepDraft {
             work,
             when: None,
             output_key: None,
+            output: None,
             retry: None,
             timeout_ms: None,
             error_policy: None,
@@ -171,6 +177,7 @@ impl Flattener {
             work,
             when: draft.when,
             output_key: draft.output_key,
+            output: draft.output,
             retry: draft.retry,
             timeout_ms: draft.timeout_ms,
             error_policy: draft.error_policy,
@@ -190,7 +197,7 @@ impl Flattener {
         let owner = || format!("step `{id}`");
         Ok(match work {
             Work::Shell { script, interpreter, process } => Work::Shell { script, interpreter, process },
-            Work::Command { argv, process } => Work::Command { argv, process },
+            Work::Command { argv, allow_dash, process } => Work::Command { argv, allow_dash, process },
             Work::File { file, process } => Work::File { file, process },
             Work::Function { function, parameters } => Work::Function { function, parameters },
             Work::Set { values } => Work::Set { values },

@@ -7,9 +7,14 @@
 
 mod draft;
 mod params;
+pub mod schema;
 mod work;
 
-use std::{collections::BTreeMap, fmt, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +104,9 @@ pub struct Step {
     pub when: Option<Expr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_key: Option<String>,
+    /// A JSON Schema that the result must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Arc<serde_json::Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// Limits each attempt, from its process start. A registered function has no process that could be ended: it

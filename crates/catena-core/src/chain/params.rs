@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::Chain;
+use super::{
+    Chain,
+    schema::{Mismatch, mismatches},
+};
 use crate::value::{INLINE_MAX_BYTES, Value};
 
-/// One parameter: a JSON Schema, of which `type` is checked when an execution starts.
+/// One parameter: a JSON Schema, which the value must fit when an execution starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     pub schema: Json,
@@ -25,8 +28,9 @@ pub enum ParamProblem {
     Unknown { name: String, known: String },
     #[error("parameter `{0}` has more than {INLINE_MAX_BYTES} bytes; give the path of a file instead")]
     TooLarge(String),
-    #[error("parameter `{name}` must be of type {expected}, not {found}")]
-    WrongType { name: String, expected: String, found: &'static str },
+    /// `at` is the name with the path below it, `message` how it must be.
+    #[error("parameter `{at}` {message}")]
+    Unfit { name: String, at: String, message: String },
 }
 
 impl Chain {
@@ -58,36 +62,12 @@ impl Chain {
 }
 
 impl Param {
-    fn check(&self, name: &str, value: &Json) -> Option<ParamProblem> {
-        let expected = self.schema.get("type")?;
-        let types: Vec<&str> = match expected {
-            Json::String(one) => vec![one],
-            Json::Array(several) => several.iter().filter_map(Json::as_str).collect(),
-            _ => return None,
+    fn check(&self, name: &str, value: &Json) -> Vec<ParamProblem> {
+        let unfit = |Mismatch { path, message }| ParamProblem::Unfit {
+            name: name.to_owned(),
+            at: format!("{name}{path}"),
+            message,
         };
-        if types.iter().any(|t| is_of_type(value, t)) {
-            return None;
-        }
-        let name = name.to_owned();
-        Some(ParamProblem::WrongType { name, expected: types.join(" or "), found: type_of(value) })
-    }
-}
-
-fn is_of_type(value: &Json, name: &str) -> bool {
-    match name {
-        "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
-        "number" => value.is_number(),
-        other => type_of(value) == other,
-    }
-}
-
-fn type_of(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "boolean",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
+        mismatches(&self.schema, value).into_iter().map(unfit).collect()
     }
 }

@@ -22,6 +22,9 @@ pub enum Work<B> {
     /// A program and its arguments.
     Command {
         argv: Vec<Template>,
+        /// Data may begin an argument with `-`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        allow_dash: bool,
         #[serde(flatten)]
         process: Process,
     },

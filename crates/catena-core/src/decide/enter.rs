@@ -9,6 +9,7 @@ use crate::{
     expr::Scope,
     failure::{Failure, FailureType},
     ids::{FrameNo, StepIx, VisitNo},
+    template::{Part, Template},
     value::{INLINE_MAX_BYTES, Value},
 };
 
@@ -55,10 +56,11 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
         Work::Shell { process, .. } | Work::File { process, .. } => {
             Ok(Plan::Attempt(process_input(chain, process, scope)?))
         }
-        Work::Command { argv, process } => {
+        Work::Command { argv, allow_dash, process } => {
             let mut input = process_input(chain, process, scope)?;
             if argv.iter().any(|argument| !argument.is_constant()) {
-                let values: Result<Vec<Value>, Failure> = argv.iter().map(|a| a.eval(scope)).collect();
+                let values: Result<Vec<Value>, Failure> =
+                    argv.iter().map(|a| argument(a, *allow_dash, scope)).collect();
                 input.argv = values?;
             }
             bounded(Plan::Attempt(input))
@@ -75,6 +77,23 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
         Work::Group { .. } | Work::Parallel { .. } => Ok(Plan::Blocks),
         Work::ForEach { repeat, .. } => items(&repeat.items.eval(scope)?).map(Plan::Items),
     }
+}
+
+/// An argument. Data that begins with `-` would be an option to most programs: that must have been meant.
+fn argument(template: &Template, allow_dash: bool, scope: &dyn Scope) -> Result<Value, Failure> {
+    let value = template.eval(scope)?;
+    let is_data = match template {
+        Template::Const(_) => false,
+        // A text that begins with words of the definition is what those say.
+        Template::Text(parts) => !matches!(parts.first(), Some(Part::Text(text)) if !text.is_empty()),
+        Template::Expr(_) | Template::List(_) | Template::Map(_) => true,
+    };
+    if is_data && !allow_dash && value.to_text().starts_with('-') {
+        let message = "data begins an argument with `-`, which most programs take for an option; \
+                       say `allow_dash: true` if that is meant, or put `--` or other text before it";
+        return Err(Failure::lasting(FailureType::TemplateError, message));
+    }
+    Ok(value)
 }
 
 /// The parts of a process's input that expressions give. Constants stay in the version and out of the journal.

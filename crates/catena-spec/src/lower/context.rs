@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use catena_core::Chain;
 
 use super::outline::StepIndex;
-use super::scope::Scope;
+use super::scope::{Declared, Scope};
 use crate::code::Code;
 use crate::files::{Files, StepFile};
+use crate::preview::Preview;
 use crate::problem::{Problem, Problems};
 use crate::source::{Source, Span};
 
@@ -16,6 +17,7 @@ use crate::source::{Source, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Lowered {
     pub(crate) chain: Option<Chain>,
+    pub(crate) preview: Option<Preview>,
     pub(crate) files: Vec<StepFile>,
 }
 
@@ -25,9 +27,15 @@ pub(crate) struct Context<'a> {
     pub(crate) problems: &'a mut Problems,
     pub(crate) index: StepIndex,
     pub(crate) scope: Scope,
-    /// What can stand behind `params.` and `variables.`.
-    pub(crate) params: Vec<String>,
-    pub(crate) variables: Vec<String>,
+    /// What can stand behind `params.` and `variables.`, with what is known of it.
+    pub(crate) params: Vec<(String, Declared)>,
+    pub(crate) variables: Vec<(String, Declared)>,
+    /// The chain's own `error_policy`, as it is written.
+    pub(crate) default_policy: Option<String>,
+    /// The step that is looked at has `raw: true`.
+    pub(crate) is_raw: bool,
+    /// Its `when`, which may look whether a result is there.
+    pub(crate) guard: Option<String>,
     /// The working folder of the chain, which the folders of steps are relative to.
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) step_files: BTreeMap<PathBuf, StepFile>,
@@ -43,6 +51,9 @@ impl<'a> Context<'a> {
             scope: Scope::default(),
             params: Vec::new(),
             variables: Vec::new(),
+            default_policy: None,
+            is_raw: false,
+            guard: None,
             workdir: files.folder().map(PathBuf::from),
             step_files: BTreeMap::new(),
         }
@@ -50,6 +61,11 @@ impl<'a> Context<'a> {
 
     pub(crate) fn add(&mut self, problem: Problem) {
         self.problems.add(problem);
+    }
+
+    /// Something of the language that this version does not run yet.
+    pub(crate) fn not_yet(&mut self, span: Span, name: &str) {
+        self.add(crate::structure::key_later(span, name));
     }
 
     /// A problem that needs no more than its sentence.

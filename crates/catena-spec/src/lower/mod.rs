@@ -3,10 +3,13 @@
 
 mod chain;
 mod context;
+mod declared;
+mod depends;
 mod flow;
-mod object;
+mod frames;
 mod outline;
 mod policy;
+mod preview;
 mod process;
 mod scope;
 mod step;

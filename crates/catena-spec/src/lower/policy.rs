@@ -6,10 +6,9 @@ use catena_core::retry::Retry;
 
 use super::context::Context;
 use crate::code::Code;
-use crate::keys::{self, Since};
-use crate::limits;
+use crate::language::{POLICIES, Since};
 use crate::node::{Entry, Node, Value};
-use crate::problem::Problem;
+use crate::structure::find_word;
 
 /// `error_policy` as it is written. `retry` is a `stop` after some attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +28,10 @@ impl WrittenPolicy {
 }
 
 impl Context<'_> {
-    pub(crate) fn error_policy(&mut self, node: &Node) -> Option<WrittenPolicy> {
-        let words: Vec<&str> = keys::POLICIES.iter().map(|(word, _)| *word).collect();
-        let word = self.word(node, "`error_policy`", &words)?;
-        if keys::POLICIES.contains(&(word, Since::Later)) {
-            let message = format!("`{word}` is part of the language but this version does not run it yet");
-            self.add(Problem::new(Code::KeyLater, node.span, message).label("not yet"));
-            return None;
-        }
-        Some(match word {
+    pub(crate) fn error_policy(&self, node: &Node) -> Option<WrittenPolicy> {
+        let text = self.text(node)?;
+        let word = find_word(&text, POLICIES).filter(|word| word.since == Since::Now)?;
+        Some(match word.name {
             "continue" => WrittenPolicy::Ends(ErrorPolicy::Continue),
             "rollback" => WrittenPolicy::Ends(ErrorPolicy::Rollback),
             "retry" => WrittenPolicy::Retry,
@@ -47,9 +41,8 @@ impl Context<'_> {
 
     pub(crate) fn retry(&mut self, node: &Node) -> Option<Retry> {
         let mut retry = Retry::default();
-        let mut sound = true;
-        for entry in self.known_entries(node, "`retry_config`", keys::RETRY_KEYS)? {
-            sound &= self.retry_key(entry, &mut retry).is_some();
+        for entry in node.as_object()? {
+            self.retry_key(entry, &mut retry)?;
         }
         if let Some(max) = retry.delay_max_ms.filter(|max| *max < retry.initial_delay_ms) {
             let message = format!(
@@ -59,61 +52,41 @@ impl Context<'_> {
             );
             let span = node.get("max_delay").map_or(node.span, |entry| entry.value.span);
             self.say(Code::OutOfRange, span, message);
-            sound = false;
+            return None;
         }
-        sound.then_some(retry)
+        Some(retry)
     }
 
-    fn retry_key(&mut self, entry: &Entry, retry: &mut Retry) -> Option<()> {
+    fn retry_key(&self, entry: &Entry, retry: &mut Retry) -> Option<()> {
         let node = &entry.value;
-        let what = format!("`{}`", entry.key.text);
         match entry.key.text.as_str() {
-            "max_attempts" => {
-                let count = self.count(node, &what, 1, limits::MAX_ATTEMPTS)?;
-                retry.max_attempts = u32::try_from(count).expect("the limit on attempts is small");
+            "max_attempts" => retry.max_attempts = node.as_count()?,
+            "initial_delay" => retry.initial_delay_ms = node.as_duration_ms()?,
+            "backoff_factor" => retry.backoff_factor = node.as_number()?,
+            "max_delay" => retry.delay_max_ms = Some(node.as_duration_ms()?),
+            "jitter" => retry.jitter = node.as_bool()?,
+            "on" => {
+                let types = node.one_or_more().iter().map(|item| self.full_text(item).map(FailureType::from));
+                retry.on = types.collect::<Option<_>>()?;
             }
-            "initial_delay" => retry.initial_delay_ms = self.duration(node, &what)?,
-            "backoff_factor" => retry.backoff_factor = self.float(node, &what, 1.0)?,
-            "max_delay" => retry.delay_max_ms = Some(self.duration(node, &what)?),
-            "jitter" => retry.jitter = self.bool(node, &what)?,
-            _ => retry.on = self.failure_types(node, &what)?,
+            _ => return None,
         }
         Some(())
     }
 
-    fn failure_types(&mut self, node: &Node, what: &str) -> Option<Vec<FailureType>> {
-        let one = std::slice::from_ref(node);
-        let items = if matches!(node.value, Value::String(_)) { one } else { self.list(node, what)? };
-        items.iter().map(|item| self.full_text(item, "a type of failure").map(FailureType::from)).collect()
-    }
-
     /// A timeout of each attempt: a duration, or `{attempt: …}`.
-    pub(crate) fn timeout(&mut self, node: &Node) -> Option<u64> {
-        if !matches!(node.value, Value::Map(_)) {
-            return self.positive_duration(node, "`timeout`");
+    pub(crate) fn timeout(&self, node: &Node) -> Option<u64> {
+        match &node.value {
+            Value::Map(_) => node.get("attempt")?.value.as_duration_ms(),
+            _ => node.as_duration_ms(),
         }
-        let entries = self.known_entries(node, "`timeout`", keys::TIMEOUT_KEYS)?;
-        let Some(attempt) = entries.into_iter().next() else {
-            self.say(Code::MissingKey, node.span, "`timeout` needs `attempt`".to_owned());
-            return None;
-        };
-        self.positive_duration(&attempt.value, "`attempt`")
     }
 
-    fn positive_duration(&mut self, node: &Node, what: &str) -> Option<u64> {
-        let duration = self.duration(node, what)?;
-        if duration == 0 {
-            self.say(Code::OutOfRange, node.span, format!("{what} must be longer than nothing"));
-            return None;
-        }
-        Some(duration)
-    }
-
-    pub(crate) fn effect(&mut self, node: &Node) -> Option<EffectKind> {
-        Some(match self.word(node, "`effect`", &["idempotent", "at_most_once"])? {
-            "at_most_once" => EffectKind::AtMostOnce,
+    pub(crate) fn effect(&self, node: &Node) -> EffectKind {
+        match self.text(node).map(|text| text.to_lowercase()).as_deref() {
+            Some("at_most_once") => EffectKind::AtMostOnce,
             _ => EffectKind::Idempotent,
-        })
+        }
     }
 }
 

@@ -9,10 +9,8 @@ use catena_core::template::Template;
 use super::context::Context;
 use super::outline::StepOutline;
 use crate::code::Code;
-use crate::keys::Since;
 use crate::node::{Node, Value};
 use crate::problem::Problem;
-use crate::suggest::did_you_mean;
 
 /// Variables that decide which code runs: data of the chain in them would become code.
 const PROTECTED: &[&str] = &["PATH", "BASH_ENV", "NODE_OPTIONS"];
@@ -26,48 +24,34 @@ const INTERPRETERS: &[&str] = &[
 
 impl Context<'_> {
     pub(crate) fn shell<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
-        let script = self.full_text(node, "`shell`");
+        let script = self.full_text(node);
         if let Some(script) = &script {
             self.check_script(script, node);
         }
         let interpreter = self.interpreter(step);
         let process = self.process(step);
-        Some(Work::Shell { script: script?, interpreter: interpreter.ok()?, process: process? })
+        Some(Work::Shell { script: script?, interpreter: interpreter?, process: process? })
     }
 
     pub(crate) fn command<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
         let argv = self.argv(node);
+        let allow_dash = step.get("allow_dash").and_then(|entry| entry.value.as_bool()).unwrap_or(false);
         let process = self.process(step);
-        Some(Work::Command { argv: argv?, process: process? })
+        Some(Work::Command { argv: argv?, allow_dash, process: process? })
     }
 
     fn argv(&mut self, node: &Node) -> Option<Vec<Template>> {
-        if let Value::String(line) = &node.value {
-            let words = line.split_whitespace().collect::<Vec<_>>().join(", ");
-            let help = format!("write `command: [{words}]`, or `shell: …` for a line that a shell reads");
-            let message = "`command` must be a list: the program and its arguments, one by one";
-            self.add(Problem::new(Code::WrongType, node.span, message).help(help));
-            return None;
-        }
-        let items = self.list(node, "`command`")?;
-        if items.is_empty() {
-            self.say(Code::EmptyValue, node.span, "`command` must at least name a program");
-            return None;
-        }
+        let items = node.as_list().filter(|items| !items.is_empty())?;
         let script = script_argument(items);
         let argument = |(at, item): (usize, &Node)| {
-            if Some(at) == script {
-                self.script_argument(item)
-            } else {
-                self.text_template(item, "an argument")
-            }
+            if Some(at) == script { self.script_argument(item) } else { self.text_template(item) }
         };
         let argv: Vec<_> = items.iter().enumerate().map(argument).collect();
         argv.into_iter().collect()
     }
 
     fn script_argument(&mut self, node: &Node) -> Option<Template> {
-        let text = self.text(node, "an argument")?;
+        let text = self.text(node)?;
         self.check_script(&text, node);
         Some(Template::constant(text))
     }
@@ -86,24 +70,11 @@ impl Context<'_> {
     }
 
     pub(crate) fn env(&mut self, node: &Node) -> Option<BTreeMap<String, Template>> {
-        if matches!(node.value, Value::Seq(_)) {
-            let help = "write names and values: `env: {CITY: Rome}`";
-            self.add(
-                Problem::new(Code::WrongType, node.span, "`env` must be an object, not a list").help(help),
-            );
-            return None;
-        }
-        let entries = self.object(node, "`env`")?;
         let mut env = BTreeMap::new();
         let mut sound = true;
-        for entry in entries {
+        for entry in node.as_object()? {
             let name = &entry.key.text;
-            if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("`{name}` cannot be the name of an environment variable");
-                self.say(Code::NotAnIdentifier, entry.key.span, message);
-                sound = false;
-            }
-            let Some(value) = self.text_template(&entry.value, &format!("`{name}`")) else {
+            let Some(value) = self.text_template(&entry.value) else {
                 sound = false;
                 continue;
             };
@@ -124,52 +95,27 @@ impl Context<'_> {
 
     /// A folder as an absolute path, as far as the definition lies somewhere.
     pub(crate) fn workdir(&mut self, node: &Node) -> Option<String> {
-        let text = self.full_text(node, "`workdir`")?;
+        let text = self.full_text(node)?;
         let path = self.workdir.as_deref().unwrap_or(Path::new("")).join(text);
         Some(path.to_string_lossy().into_owned())
     }
 
     fn parse(&mut self, node: &Node) -> Option<Parse> {
-        const WORDS: &[(&str, Since)] =
-            &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Later)];
-        let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-        match self.word(node, "`parse`", &words)? {
+        match self.text(node)?.to_lowercase().as_str() {
             "json" => Some(Parse::Json),
             "lines" => Some(Parse::Lines),
-            later => {
-                let message =
-                    format!("`{later}` is part of the language but this version does not run it yet");
-                self.say(Code::KeyLater, node.span, message);
-                None
-            }
+            _ => None,
         }
     }
 
     /// The interpreter that a step names, as a program or as a list with its arguments.
-    pub(crate) fn interpreter(&mut self, step: &StepOutline<'_>) -> Result<Option<Interpreter>, ()> {
-        let Some(entry) = step.get("interpreter") else { return Ok(None) };
-        let node = &entry.value;
-        let words = match &node.value {
-            Value::Seq(items) => items.iter().map(|item| self.full_text(item, "`interpreter`")).collect(),
-            _ => self.full_text(node, "`interpreter`").map(|text| split_words(&text)),
+    pub(crate) fn interpreter(&mut self, step: &StepOutline<'_>) -> Option<Option<Interpreter>> {
+        let Some(entry) = step.get("interpreter") else { return Some(None) };
+        let words: Option<Vec<String>> = match &entry.value.value {
+            Value::Seq(items) => items.iter().map(|item| self.full_text(item)).collect(),
+            _ => self.full_text(&entry.value).map(|text| split_words(&text)),
         };
-        match words {
-            Some(words) if words.is_empty() => {
-                self.say(Code::EmptyValue, node.span, "`interpreter` must at least name a program");
-                Err(())
-            }
-            Some(words) => Ok(Some(Interpreter(words))),
-            None => Err(()),
-        }
-    }
-
-    /// What a step has beside its kind must fit it.
-    pub(crate) fn not_for_kind(&mut self, key: &crate::node::Key, kind: &str, allowed: &[&str]) {
-        let message = format!("a `{kind}` step has no `{}`", key.text);
-        let help = did_you_mean(&key.text, allowed.iter().copied());
-        self.add(
-            Problem::new(Code::KeyNotForKind, key.span, message).label("not for this kind").maybe_help(help),
-        );
+        words.filter(|words| !words.is_empty()).map(|words| Some(Interpreter(words)))
     }
 }
 

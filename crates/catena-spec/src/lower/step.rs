@@ -1,46 +1,67 @@
-//! One step: its keys against its kind, then its parts one by one.
+//! One step: its parts one by one, each in the scope that it sees.
+
+use std::sync::Arc;
 
 use catena_core::chain::{EffectKind, StepDraft, Undo, Work};
 use catena_core::retry::Retry;
 
 use super::context::Context;
-use super::outline::{BlockOutline, StepOutline, names_of};
+use super::outline::{BlockOutline, StepOutline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
 use super::scope::{Frame, UNDO_NAMES};
 use crate::code::Code;
-use crate::keys::{self, Fit, Key, Kind, Since};
-use crate::node::{Entry, Node};
-use crate::suggest::{did_you_mean, elsewhere};
+use crate::language::{Kind, STEP_KEYS, Shape, Since, find};
+use crate::node::Node;
+use crate::problem::Problem;
 
 impl Context<'_> {
-    /// The steps of a block, with the names that they leave for each other. None if any of them is broken.
+    /// The steps of a block, with the names that they leave for each other. None if any of them is broken, or is of a
+    /// kind that comes later.
     pub(crate) fn block(&mut self, block: &BlockOutline<'_>) -> Option<Vec<StepDraft>> {
-        self.scope.enter(names_of(block));
+        self.check_dependencies(block);
+        let frame = self.frame_of(block);
+        self.scope.enter(frame);
         let mut steps: Vec<Option<StepDraft>> = Vec::with_capacity(block.steps.len());
         for (position, step) in block.steps.iter().enumerate() {
             self.scope.at(position);
-            steps.push(self.step(step, position, block.number));
+            self.is_raw = step.get("raw").is_some_and(|entry| entry.value.as_bool() == Some(true));
+            steps.push(self.step(step, position, block));
+            self.is_raw = false;
+            self.guard = None;
         }
         self.scope.leave();
         steps.into_iter().collect()
     }
 
-    fn step(&mut self, step: &StepOutline<'_>, position: usize, block: usize) -> Option<StepDraft> {
-        self.step_keys(step);
-        let work = step.kind.and_then(|(kind, node)| self.work(kind, node, step));
-        let description = step.get("description").map(|entry| self.text(&entry.value, "`description`"));
-        let when = step.get("when").map(|entry| self.expr(&entry.value, "`when`"));
-        let output_key = step.get("output_key").map(|entry| self.output_key(&entry.value));
+    fn step(
+        &mut self,
+        step: &StepOutline<'_>,
+        position: usize,
+        block: &BlockOutline<'_>,
+    ) -> Option<StepDraft> {
+        let when = step.get("when").map(|entry| self.expr(&entry.value));
+        self.guard = step.get("when").and_then(|entry| self.text(&entry.value));
+        let work = step.kind.and_then(|(kind, entry)| self.work(kind, &entry.value, step));
+        let description = step.get("description").map(|entry| self.text(&entry.value));
+        let output_key = step.get("output_key").map(|entry| self.text(&entry.value));
+        let output = step.get("output").map(|entry| Arc::new(entry.value.to_json()));
+        self.later_keys(step);
         // Where to go next, and how to take the step back, is asked when its own result is there.
+        self.is_raw = false;
         self.scope.at(position + 1);
-        let next = step.get("next_step_logic").map(|entry| self.next_logic(&entry.value, step, block));
+        let next = step.get("next_step_logic").map(|entry| {
+            self.no_jump_in_graph(entry, block);
+            self.next_logic(&entry.value, step, block.number)
+        });
         let timeout = step.get("timeout").map(|entry| self.timeout(&entry.value));
-        let effect =
-            step.get("effect").map_or(Some(EffectKind::default()), |entry| self.effect(&entry.value));
+        let effect = step.get("effect").map_or(EffectKind::default(), |entry| self.effect(&entry.value));
         let policy = step.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = step.get("retry_config").map(|entry| self.retry(&entry.value));
         let undo = step.undo.as_ref().map(|undo| self.undo(undo, step));
+        if let Some(alternative) = &step.alternative {
+            self.block(alternative);
+        }
         let policy = lift(policy)?;
         let retry = lift(retry)?.or_else(|| default_retry(policy));
         Some(StepDraft {
@@ -48,11 +69,12 @@ impl Context<'_> {
             description: lift(description)?,
             when: lift(when)?,
             output_key: lift(output_key)?,
+            output,
             retry,
             timeout_ms: lift(timeout)?,
             error_policy: policy.map(WrittenPolicy::last),
             undo: lift(undo)?,
-            effect: effect?,
+            effect,
             next: lift(next)?,
             ..StepDraft::new(step.id().clone(), work?)
         })
@@ -67,28 +89,23 @@ impl Context<'_> {
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
-            // Kinds that come later are reported with the outline.
-            _ => None,
+            // A kind that comes later: what can be checked of it is.
+            _ => {
+                self.check_within(node, &kind.shape);
+                self.process(step);
+                None
+            }
         }
     }
 
     fn set(&mut self, node: &Node) -> Option<Work<Vec<StepDraft>>> {
-        let entries = self.object(node, "`set`")?;
-        if entries.is_empty() {
-            self.say(Code::EmptyValue, node.span, "`set` must set something: `set: {name: value}`");
-        }
-        let mut values = Vec::new();
-        for entry in entries {
-            let sound = self.check_name(&entry.key.text, entry.key.span, "a name");
-            let value = self.template(&entry.value).filter(|_| sound);
-            values.extend(value.map(|value| (entry.key.text.clone(), value)));
-        }
-        (values.len() == entries.len()).then_some(Work::Set { values })
-    }
-
-    fn output_key(&mut self, node: &Node) -> Option<String> {
-        let name = self.text(node, "`output_key`")?;
-        self.check_name(&name, node.span, "`output_key`").then_some(name)
+        let values: Vec<_> = node
+            .as_object()?
+            .iter()
+            .map(|entry| Some((entry.key.text.clone(), self.template(&entry.value)?)))
+            .collect();
+        let values: Vec<_> = values.into_iter().collect::<Option<_>>()?;
+        Some(Work::Set { values })
     }
 
     fn undo(&mut self, block: &BlockOutline<'_>, step: &StepOutline<'_>) -> Option<Undo<Vec<StepDraft>>> {
@@ -96,66 +113,89 @@ impl Context<'_> {
         let block = self.block(block);
         self.scope.leave();
         let written = step.get("undo").and_then(|entry| entry.value.get("if_started"));
-        let if_started = written.map_or(Some(false), |entry| self.bool(&entry.value, "`if_started`"));
-        if let Some(entry) = step.get("undo").filter(|entry| entry.value.get("steps").is_some()) {
-            self.known_entries(&entry.value, "`undo`", keys::UNDO_KEYS);
-        }
+        let if_started = written.map_or(Some(false), |entry| entry.value.as_bool());
         Some(Undo { block: block?, if_started: if_started? })
     }
 
-    /// Reports the keys that a step cannot have. A step of a kind that comes later is not held to the rest.
-    fn step_keys(&mut self, step: &StepOutline<'_>) {
-        let kind = step.kind.map(|(kind, _)| kind);
+    /// What stands in keys that come later is checked as far as expressions go.
+    fn later_keys(&mut self, step: &StepOutline<'_>) {
         for entry in step.entries {
-            let is_notify_step = kind.is_none() && entry.key.text == "notify";
-            if is_notify_step {
-                continue;
+            let key = find(STEP_KEYS, &entry.key.text).filter(|key| key.since == Since::Later);
+            let is_kind = step.kind.is_some_and(|(kind, _)| kind.name == entry.key.text);
+            // The alternative is a block of its own.
+            if let Some(key) = key.filter(|key| !is_kind && !matches!(key.shape, Shape::Step)) {
+                self.check_within(&entry.value, &key.shape);
             }
-            if let Some(key) = keys::find(keys::STEP_KEYS, &entry.key.text) {
-                match kind {
-                    Some(Kind { since: Since::Later, .. }) => {}
-                    _ if key.since == Since::Later => self.key_later(entry),
-                    Some(kind) => self.key_fits(entry, key, kind),
-                    None => {}
+        }
+    }
+
+    fn no_jump_in_graph(&mut self, entry: &crate::node::Entry, block: &BlockOutline<'_>) {
+        if self.is_graph(block) {
+            let message = "a step of a graph cannot jump: its steps run by what they depend on";
+            let problem = Problem::new(Code::JumpInGraph, entry.key.span, message);
+            self.add(problem.help("use `depends_on` with `when`, or take `depends_on` out of this block"));
+        }
+    }
+
+    /// Finds the expressions in a value of some shape, and what is wrong with them.
+    pub(crate) fn check_within(&mut self, node: &Node, shape: &Shape) {
+        match shape {
+            Shape::Data | Shape::Template => _ = self.template(node),
+            Shape::Expr | Shape::TextExpr => self.later_expr(node),
+            Shape::Script => {
+                if let Some(text) = self.text(node) {
+                    self.check_script(&text, node);
                 }
-            } else if keys::find_kind(&entry.key.text).is_none() && !is_spoken_for(entry, step) {
-                self.unknown_step_key(entry);
             }
+            Shape::List { of, .. } => {
+                node.as_list().unwrap_or_default().iter().for_each(|item| self.check_within(item, of));
+            }
+            Shape::Map { of, .. } => {
+                let entries = node.as_object().unwrap_or_default();
+                entries.iter().for_each(|entry| self.check_within(&entry.value, of));
+            }
+            Shape::Object(object) => {
+                for entry in node.as_object().unwrap_or_default() {
+                    if let Some(key) = find(object.keys, &entry.key.text) {
+                        self.check_within(&entry.value, &key.shape);
+                    }
+                }
+            }
+            Shape::OneOf(shapes) => {
+                if let Some(shape) = shapes.iter().find(|shape| shape.is_of_type(node)) {
+                    self.check_within(node, shape);
+                }
+            }
+            // Constants, and steps, which are drawn in the outline.
+            Shape::Constant
+            | Shape::Text
+            | Shape::Note
+            | Shape::Bool
+            | Shape::Count { .. }
+            | Shape::Number { .. }
+            | Shape::Duration
+            | Shape::Time
+            | Shape::Word(_)
+            | Shape::Name
+            | Shape::Id
+            | Shape::Steps
+            | Shape::Step
+            | Shape::Undo
+            | Shape::JsonSchema => {}
         }
     }
 
-    fn key_fits(&mut self, entry: &Entry, key: &Key, kind: &Kind) {
-        match key.on.fits(kind) {
-            Fit::Yes => {}
-            Fit::Later => self.key_later(entry),
-            Fit::No => self.key_not_for(entry, kind),
+    /// A duration may stand where an expression can.
+    fn later_expr(&mut self, node: &Node) {
+        let is_duration = node.as_duration_ms().is_some();
+        let is_instant = self.text(node).is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+        if !is_duration && !is_instant {
+            self.expr(node);
         }
-    }
-
-    fn key_not_for(&mut self, entry: &Entry, kind: &Kind) {
-        let allowed: Vec<&str> = keys::STEP_KEYS
-            .iter()
-            .filter(|key| key.since == Since::Now && key.on.fits(kind) == Fit::Yes)
-            .map(|key| key.name)
-            .collect();
-        self.not_for_kind(&entry.key, kind.name, &allowed);
-    }
-
-    fn unknown_step_key(&mut self, entry: &Entry) {
-        let kinds = || keys::KINDS.iter().map(|kind| kind.name);
-        let names = || keys::STEP_KEYS.iter().map(|key| key.name).chain(kinds());
-        let typed = &entry.key.text;
-        let help = elsewhere(typed, names()).or_else(|| did_you_mean(typed, names()));
-        self.unknown_key(entry, "a step", help);
     }
 }
 
 /// `error_policy: retry` without a `retry_config` retries by the defaults.
 fn default_retry(policy: Option<WrittenPolicy>) -> Option<Retry> {
     (policy == Some(WrittenPolicy::Retry)).then(Retry::default)
-}
-
-/// Keys that are no step keys but have their reader or their problem already.
-fn is_spoken_for(entry: &Entry, step: &StepOutline<'_>) -> bool {
-    entry.key.text == "if_started" && step.is_undo || step.misspelt_kind == Some(entry.key.span)
 }

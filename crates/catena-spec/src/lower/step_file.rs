@@ -23,11 +23,11 @@ impl Context<'_> {
 
     fn step_file(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<FileStep> {
         let named = self.interpreter(step);
-        let text = self.full_text(node, "`file`")?;
+        let text = self.full_text(node)?;
         let path = self.files.folder().unwrap_or(Path::new("")).join(&text);
         self.load(&path, &text, node)?;
         let file = &self.step_files[&path];
-        let interpreter = named.ok()?.or_else(|| interpreter_of(&path, &file.bytes));
+        let interpreter = named?.or_else(|| interpreter_of(&path, &file.bytes));
         let (path, digest) = (file.path.clone(), file.digest.clone());
         if interpreter.is_none() {
             self.no_interpreter(&text, node);

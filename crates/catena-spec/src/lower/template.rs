@@ -8,16 +8,21 @@ use catena_core::template::{Part, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
-use super::scope::{Meaning, is_identifier};
+use super::scope::{Declared, Doubt, Meaning};
 use crate::code::Code;
+use crate::names::is_identifier;
 use crate::node::{Node, Value};
 use crate::problem::Problem;
 use crate::source::Span;
+use crate::structure::unquoted;
 use crate::suggest::did_you_mean;
 use crate::textmap::inner_span;
 
 /// How many unknown names of one text are reported.
 const UNKNOWN_NAMES_MAX: usize = 20;
+
+/// What `steps.<id>` has.
+const STEP_PARTS: &[&str] = &["result", "status", "error", "attempts"];
 
 const WHERE_NAMES_COME_FROM: &str =
     "results are seen in their block and below; declare others under `params` or `variables`";
@@ -25,6 +30,9 @@ const WHERE_NAMES_COME_FROM: &str =
 impl Context<'_> {
     /// A tree of values in which every text may hold expressions.
     pub(crate) fn template(&mut self, node: &Node) -> Option<Template> {
+        if self.is_raw {
+            return Some(Template::constant(node.to_json()));
+        }
         match &node.value {
             Value::Null | Value::Bool(_) | Value::Number(_) => Some(Template::constant(node.to_json())),
             Value::String(text) => self.scan(text, node),
@@ -33,7 +41,10 @@ impl Context<'_> {
                 Some(fold_list(items.into_iter().collect::<Option<_>>()?))
             }
             Value::Map(entries) => {
-                if self.is_accident(node) && self.report_unquoted(node) {
+                if let Some(problem) =
+                    self.is_accident(node).then(|| unquoted(node, self.source.slice(node.span))).flatten()
+                {
+                    self.add(problem);
                     return None;
                 }
                 let fields =
@@ -45,8 +56,11 @@ impl Context<'_> {
     }
 
     /// Where text is asked for: an environment variable, an argument.
-    pub(crate) fn text_template(&mut self, node: &Node, what: &str) -> Option<Template> {
-        let text = self.text(node, what)?;
+    pub(crate) fn text_template(&mut self, node: &Node) -> Option<Template> {
+        let text = self.text(node)?;
+        if self.is_raw {
+            return Some(Template::constant(text));
+        }
         self.scan(&text, node)
     }
 
@@ -56,7 +70,7 @@ impl Context<'_> {
         entries.first().is_some_and(|entry| {
             let name: String =
                 entry.key.text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            self.scope.meaning(&name) != Meaning::Unknown
+            !matches!(self.scope.meaning(&name), Meaning::Unknown)
         })
     }
 
@@ -65,7 +79,8 @@ impl Context<'_> {
         // A name that was reported is taken for known in the next round, so that the ones after it are found too.
         for _ in 0..=UNKNOWN_NAMES_MAX {
             let is_known = |name: &str| {
-                unknown.iter().any(|known| known == name) || self.scope.meaning(name) != Meaning::Unknown
+                unknown.iter().any(|known| known == name)
+                    || !matches!(self.scope.meaning(name), Meaning::Unknown)
             };
             match Template::scan(text, &is_known) {
                 Ok(scanned) => {
@@ -107,8 +122,8 @@ impl Context<'_> {
     }
 
     /// A bare expression: `when`, `if`, `items`. One pair of braces around it is dropped.
-    pub(crate) fn expr(&mut self, node: &Node, what: &str) -> Option<Expr> {
-        let text = self.full_text(node, what)?;
+    pub(crate) fn expr(&mut self, node: &Node) -> Option<Expr> {
+        let text = self.full_text(node)?;
         let inner = text.trim();
         let bare = inner.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(inner).trim();
         match Expr::parse(bare) {
@@ -142,50 +157,150 @@ impl Context<'_> {
         let roots: Vec<&str> = expr.roots().collect();
         for root in roots {
             let within = text.find(expr.source()).map_or(0..text.len(), |at| at..at + expr.source().len());
-            let range = word_in(text, root, within);
+            let at = Written { text, node, range: word_in(text, root, within) };
             sound &= match self.scope.meaning(root) {
                 _ if reported.iter().any(|name| name == root) => false,
-                Meaning::Data => true,
-                Meaning::TooEarly(place) => self.too_early(root, place, range, text, node),
-                Meaning::Provided => self.check_paths(expr, root, &range, text, node),
-                Meaning::Later => self.name_later(root, range, text, node),
-                Meaning::Unknown => self.unknown_name(root, range, text, node),
+                Meaning::Data(declared) => self.check_declared(expr, root, declared.as_ref(), &at),
+                Meaning::Perhaps(doubt, place, declared) => {
+                    self.may_be_missing(expr, root, doubt, place, &at);
+                    self.check_declared(expr, root, declared.as_ref(), &at)
+                }
+                Meaning::TooEarly(place) => self.too_early(root, place, &at),
+                Meaning::Provided => self.check_paths(expr, root, &at),
+                Meaning::Later => {
+                    self.name_later(root, &at);
+                    true
+                }
+                Meaning::Unknown => self.unknown_name(root, at.range.clone(), text, node),
             };
         }
         sound
     }
 
     /// `steps.wether` is as wrong as `wether`: what can stand behind `steps`, `params` and `variables` is known.
-    fn check_paths(
-        &mut self,
-        expr: &Expr,
-        root: &str,
-        range: &Range<usize>,
-        text: &str,
-        node: &Node,
-    ) -> bool {
+    fn check_paths(&mut self, expr: &Expr, root: &str, at: &Written<'_>) -> bool {
         let mut sound = true;
         for path in expr.paths(root) {
-            let first = path.split('.').next().unwrap_or_default();
+            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
             // An empty path is the whole object; `steps["my-step"]` comes as one, too.
-            if !first.is_empty() && !self.exists_below(root, first) {
-                self.no_such(root, first, range.start, text, node);
-                sound = false;
+            if first.is_empty() {
+                continue;
+            }
+            let table = match root {
+                "steps" => {
+                    sound &= self.check_step(expr, first, rest, at);
+                    continue;
+                }
+                "params" => &self.params,
+                "variables" => &self.variables,
+                _ => continue,
+            };
+            match table.iter().find(|(known, _)| known == first).map(|(_, declared)| declared.clone()) {
+                Some(declared) => sound &= self.check_path(first, rest, &declared, at),
+                None => {
+                    self.no_such(root, first, at);
+                    sound = false;
+                }
             }
         }
         sound
     }
 
-    fn exists_below(&self, root: &str, name: &str) -> bool {
-        match root {
-            "steps" => self.index.has_id(name),
-            "params" => self.params.iter().any(|known| known == name),
-            "variables" => self.variables.iter().any(|known| known == name),
-            _ => true,
+    /// A step that is referred to by its id must exist, and have been there.
+    fn check_step(&mut self, expr: &Expr, id: &str, rest: &str, at: &Written<'_>) -> bool {
+        let Some(place) = self.index.place(id) else {
+            self.no_such("steps", id, at);
+            return false;
+        };
+        let part = rest.split('.').next().unwrap_or_default();
+        if !part.is_empty() && !STEP_PARTS.contains(&part) {
+            let help = did_you_mean(part, STEP_PARTS.iter().copied()).unwrap_or_else(|| {
+                format!(
+                    "a step has `{}`; what it has left is `steps.{id}.result.{part}`",
+                    STEP_PARTS.join("`, `")
+                )
+            });
+            let span = at.word(part, self);
+            let problem = Problem::new(Code::NotInSchema, span, format!("a step has no `{part}`"));
+            self.add(problem.label("no such part").help(help));
+            return false;
+        }
+        // The innermost block around both.
+        let (mut block, mut position) = (place.block, place.position);
+        let known = loop {
+            match (self.scope.result_of(block, position), self.index.owner(block)) {
+                (Some(known), _) => break known,
+                (None, Some(owner)) => (block, position) = owner,
+                (None, None) => return true,
+            }
+        };
+        match known {
+            Ok(Some(doubt)) if part == "result" => {
+                self.may_be_missing(expr, &format!("steps.{id}.result"), doubt, place.span, at);
+                true
+            }
+            Ok(_) => true,
+            Err(()) => self.too_early(id, place.span, &Written { range: at.range_of(id), ..at.clone() }),
         }
     }
 
-    fn no_such(&mut self, root: &str, name: &str, after: usize, text: &str, node: &Node) {
+    /// The paths that an expression reads below a name, against what is declared of its value.
+    fn check_declared(
+        &mut self,
+        expr: &Expr,
+        root: &str,
+        declared: Option<&Declared>,
+        at: &Written<'_>,
+    ) -> bool {
+        let Some(declared) = declared else { return true };
+        let paths: Vec<&str> = expr.paths(root).filter(|path| !path.is_empty()).collect();
+        let mut sound = true;
+        for path in paths {
+            sound &= self.check_path(root, path, declared, at);
+        }
+        sound
+    }
+
+    fn check_path(&mut self, name: &str, path: &str, declared: &Declared, at: &Written<'_>) -> bool {
+        let Some(miss) = declared.miss(path) else { return true };
+        let span = at.word(&miss.key, self);
+        let around = if miss.below.is_empty() { name.to_owned() } else { format!("{name}.{}", miss.below) };
+        let message = match &miss.found {
+            Some(kind) => format!("`{around}` is {kind}, it has no `{}`", miss.key),
+            None => format!("`{around}` has no `{}`", miss.key),
+        };
+        let help = did_you_mean(&miss.key, miss.known.iter().map(String::as_str)).or_else(|| {
+            let known: Vec<String> = miss.known.iter().take(8).map(|key| format!("`{key}`")).collect();
+            (!known.is_empty()).then(|| format!("it has {}", known.join(", ")))
+        });
+        self.add(Problem::new(Code::NotInSchema, span, message).label("ruled out").maybe_help(help));
+        false
+    }
+
+    /// A result that may not be there is an error when it is read and is not; whoever asks for it may know better.
+    fn may_be_missing(&mut self, expr: &Expr, name: &str, doubt: Doubt, place: Span, at: &Written<'_>) {
+        let asks = |text: &str| {
+            ["default(", "is defined", "is undefined", "is none", "is not none", "| d("]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        let last = name.split('.').nth(1).unwrap_or(name);
+        let is_guarded = self.guard.as_ref().is_some_and(|guard| guard.contains(last));
+        if asks(expr.source()) || is_guarded {
+            return;
+        }
+        let span = at.span(self);
+        let problem = Problem::new(
+            Code::MayBeMissing,
+            span,
+            format!("`{name}` may be missing here: {}", doubt.because()),
+        )
+        .label("may have no value")
+        .related(place, "the step that leaves it");
+        self.add(problem.help(format!("say what holds then: `{name} | default(none)`")));
+    }
+
+    fn no_such(&mut self, root: &str, name: &str, at: &Written<'_>) {
         let (code, what) = if root == "steps" {
             (Code::UnknownStep, "step")
         } else {
@@ -193,10 +308,10 @@ impl Context<'_> {
         };
         let help = match root {
             "steps" => did_you_mean(name, self.index.ids()),
-            "params" => did_you_mean(name, self.params.iter().map(String::as_str)),
-            _ => did_you_mean(name, self.variables.iter().map(String::as_str)),
+            "params" => did_you_mean(name, self.params.iter().map(|(name, _)| name.as_str())),
+            _ => did_you_mean(name, self.variables.iter().map(|(name, _)| name.as_str())),
         };
-        let span = inner_span(text, word_in(text, name, after..text.len()), node.span, self.source);
+        let span = at.word(name, self);
         let problem = Problem::new(code, span, format!("there is no {what} `{name}`"));
         self.add(problem.label(format!("no such {what}")).maybe_help(help));
     }
@@ -214,8 +329,8 @@ impl Context<'_> {
         false
     }
 
-    fn too_early(&mut self, name: &str, place: Span, range: Range<usize>, text: &str, node: &Node) -> bool {
-        let span = inner_span(text, range, node.span, self.source);
+    fn too_early(&mut self, name: &str, place: Span, at: &Written<'_>) -> bool {
+        let span = at.span(self);
         let message = format!("`{name}` is used before it can exist");
         let problem =
             Problem::new(Code::TooEarly, span, message).related(place, "this step gives it its value");
@@ -227,11 +342,10 @@ impl Context<'_> {
         false
     }
 
-    fn name_later(&mut self, name: &str, range: Range<usize>, text: &str, node: &Node) -> bool {
-        let span = inner_span(text, range, node.span, self.source);
+    fn name_later(&mut self, name: &str, at: &Written<'_>) {
+        let span = at.span(self);
         let message = format!("`{name}` is part of the language but this version does not fill it yet");
         self.add(Problem::new(Code::NameLater, span, message).label("not yet"));
-        false
     }
 
     /// Script text is constant. Data of the chain that stands in it in braces would reach the shell as it is written.
@@ -239,10 +353,10 @@ impl Context<'_> {
         for (range, name) in braced_names(text) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
-                Meaning::Data | Meaning::TooEarly(_) => true,
+                meaning if meaning.is_data() => true,
                 // `{date}` or `{now}` alone may well be shell; `{steps.a.result}` is not.
                 Meaning::Provided | Meaning::Later => inner.contains('.'),
-                Meaning::Unknown => false,
+                _ => false,
             };
             if is_data && Expr::parse(inner).is_ok() {
                 self.data_in_script(inner, &name, range, text, node);
@@ -253,11 +367,8 @@ impl Context<'_> {
     fn data_in_script(&mut self, inner: &str, name: &str, range: Range<usize>, text: &str, node: &Node) {
         let span: Span = inner_span(text, range, node.span, self.source);
         // `{steps.weather.result}` is best called after the step.
-        let says_most = if self.scope.meaning(name) == Meaning::Data {
-            name
-        } else {
-            inner.split('.').nth(1).unwrap_or(name)
-        };
+        let says_most =
+            if self.scope.meaning(name).is_data() { name } else { inner.split('.').nth(1).unwrap_or(name) };
         let variable: String = says_most.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         let variable = variable.to_uppercase();
         let message =
@@ -267,6 +378,29 @@ impl Context<'_> {
         self.add(
             Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
         );
+    }
+}
+
+/// A part of a text that a message is about.
+#[derive(Clone)]
+struct Written<'t> {
+    text: &'t str,
+    node: &'t Node,
+    range: Range<usize>,
+}
+
+impl Written<'_> {
+    fn span(&self, ctx: &Context<'_>) -> Span {
+        inner_span(self.text, self.range.clone(), self.node.span, ctx.source)
+    }
+
+    /// The next place of a word behind this one.
+    fn range_of(&self, word: &str) -> Range<usize> {
+        word_behind(self.text, word, self.range.start..self.text.len())
+    }
+
+    fn word(&self, word: &str, ctx: &Context<'_>) -> Span {
+        inner_span(self.text, self.range_of(word), self.node.span, ctx.source)
     }
 }
 
@@ -287,6 +421,18 @@ fn word_in(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
         }
     }
     part.find(word).map_or(range.clone(), |at| range.start + at..range.start + at + word.len())
+}
+
+/// The next place of a whole word behind a dot, or of the word anywhere.
+fn word_behind(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
+    let part = text.get(range.clone()).unwrap_or_default();
+    let dotted = format!(".{word}");
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let ends = |at: &usize| !part[at + dotted.len()..].chars().next().is_some_and(is_letter);
+    match part.match_indices(&dotted).map(|(at, _)| at).find(ends) {
+        Some(at) => range.start + at + 1..range.start + at + dotted.len(),
+        None => word_in(text, word, range),
+    }
 }
 
 /// Each `{name…}` of a text that is not `${name}`, with the name.

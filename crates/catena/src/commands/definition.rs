@@ -17,6 +17,13 @@ use crate::{
 /// The longest definition that is read: beyond it the parser refuses anyway.
 const DEFINITION_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Why a definition cannot be started.
+pub(crate) enum Refusal {
+    Wrong,
+    /// It is sound; what is asked for and not there yet, by line.
+    NotYet(Vec<String>),
+}
+
 pub(crate) struct Definition {
     pub(crate) source: Source,
     pub(crate) checked: Checked,
@@ -65,6 +72,20 @@ impl Definition {
         if self.checked.left_out > 0 {
             eprintln!("… and {} more", self.checked.left_out);
         }
+    }
+
+    /// Refuses a definition that is wrong, or that asks for what this version does not run yet.
+    pub(crate) fn expect_startable(&self) -> Result<(), Refusal> {
+        if self.checked.has_error() {
+            return Err(Refusal::Wrong);
+        }
+        let mut missing: Vec<String> = Vec::new();
+        for problem in self.checked.not_yet() {
+            let name = problem.message.split('`').nth(1).unwrap_or(&problem.message);
+            let line = self.source.position(problem.span.start).line;
+            missing.push(format!("`{name}` in line {line}"));
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Refusal::NotYet(missing)) }
     }
 
     /// The version that this definition is, if it has no error.

@@ -12,4 +12,5 @@ mod progress;
 pub(crate) mod ps;
 pub(crate) mod run;
 mod schedule;
+pub(crate) mod schema;
 pub(crate) mod version;

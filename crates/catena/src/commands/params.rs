@@ -110,7 +110,7 @@ fn next(problems: &[ParamProblem]) -> String {
 fn name(problem: &ParamProblem) -> &str {
     match problem {
         ParamProblem::Missing(name) | ParamProblem::TooLarge(name) => name,
-        ParamProblem::Unknown { name, .. } | ParamProblem::WrongType { name, .. } => name,
+        ParamProblem::Unknown { name, .. } | ParamProblem::Unfit { name, .. } => name,
     }
 }
 

@@ -14,7 +14,11 @@ use clap::Args;
 use serde_json::Value as Json;
 
 use super::{
-    check::first_code, definition::Definition, interrupt::Interrupts, params, progress::Progress,
+    check::first_code,
+    definition::{Definition, Refusal},
+    interrupt::Interrupts,
+    params,
+    progress::Progress,
     schedule::ScheduleArgs,
 };
 use crate::{
@@ -74,7 +78,9 @@ pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
         Err(failure) => {
             // Scripts that asked for a document get one, whatever was wrong.
             if args.output != Format::Text {
-                problems.extend(ProblemEntry::of_failure(&failure, None));
+                if !problems.iter().any(ProblemEntry::is_error) {
+                    problems.extend(ProblemEntry::of_failure(&failure, None));
+                }
                 output::json(&ExecutionDocument::of_problems(problems))?;
             }
             Err(failure)
@@ -94,9 +100,9 @@ fn start<'a>(
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
     }
-    if definition.checked.has_error() {
-        let next = first_code(std::slice::from_ref(&definition));
-        return Err(Failure::told(Code::Definition).next_if(args.output == Format::Text, next));
+    if let Err(refusal) = definition.expect_startable() {
+        *problems = problems.drain(..).map(ProblemEntry::into_refusal).collect();
+        return Err(refused(&definition, &refusal, args.output));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
@@ -131,6 +137,21 @@ fn is_code(path: &Path) -> bool {
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| extensions.contains(&extension))
+}
+
+fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failure {
+    match refusal {
+        Refusal::Wrong => {
+            let next = first_code(std::slice::from_ref(definition));
+            Failure::told(Code::Definition).next_if(format == Format::Text, next)
+        }
+        Refusal::NotYet(missing) => {
+            let message =
+                format!("this version cannot start the chain: it does not run {} yet", missing.join(", "));
+            Failure::new(Code::Definition, message)
+                .next("catena run FILE --dry-run, which shows what it would do")
+        }
+    }
 }
 
 /// An execution that this command started and follows.

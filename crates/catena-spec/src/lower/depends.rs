@@ -1,0 +1,132 @@
+//! `depends_on`: the steps it names must exist in the same block, and nothing may wait for itself.
+
+use super::context::Context;
+use super::outline::{BlockOutline, StepOutline};
+use crate::code::Code;
+use crate::node::{Node, Value};
+use crate::problem::Problem;
+use crate::suggest::did_you_mean;
+
+impl<'n> StepOutline<'n> {
+    /// What the step depends on, beside the kind or within it, as task-sync writes it.
+    pub(crate) fn dependencies(&self) -> Vec<&'n Node> {
+        let mut found = Vec::new();
+        let beside = self.entries.iter().find(|entry| entry.key.text == "depends_on");
+        let within = self.kind.and_then(|(kind, entry)| match kind.name {
+            "settings" => entry.value.as_object()?.first()?.value.get("depends_on"),
+            name if name.starts_with("docker_") => entry.value.get("depends_on"),
+            _ => None,
+        });
+        for entry in beside.into_iter().chain(within) {
+            found.extend(entry.value.one_or_more());
+        }
+        found
+    }
+}
+
+impl Context<'_> {
+    /// The step that a dependency names.
+    pub(crate) fn dependency_name(&self, node: &Node) -> Option<String> {
+        let named = match &node.value {
+            Value::Map(_) => &node.get("step").or_else(|| node.get("id"))?.value,
+            _ => node,
+        };
+        named.id_text(self.source)
+    }
+
+    pub(crate) fn check_dependencies(&mut self, block: &BlockOutline<'_>) {
+        let mut waits_for: Vec<Vec<(usize, &Node)>> = Vec::with_capacity(block.steps.len());
+        for step in &block.steps {
+            let mut found = Vec::new();
+            for node in step.dependencies() {
+                found.extend(self.dependency(node, step, block).map(|position| (position, node)));
+            }
+            waits_for.push(found);
+        }
+        for cycle in cycles(&waits_for) {
+            self.cycle(&cycle, &waits_for, block);
+        }
+    }
+
+    fn dependency(&mut self, node: &Node, step: &StepOutline<'_>, block: &BlockOutline<'_>) -> Option<usize> {
+        let text = self.dependency_name(node)?;
+        let Some((_, place)) = self.index.find(&text) else {
+            let help = did_you_mean(&text, self.index.ids());
+            let problem = Problem::new(Code::UnknownStep, node.span, format!("there is no step `{text}`"));
+            self.add(problem.label("no such step").maybe_help(help));
+            return None;
+        };
+        if place.block != block.number {
+            let message = format!("`{}` cannot depend on `{text}`, which stands in another block", step.id());
+            let problem = Problem::new(Code::JumpOutOfBlock, node.span, message)
+                .label("in another block")
+                .related(place.span, "the step stands here")
+                .help("depend on a step of the same block, such as the one that holds it");
+            self.add(problem);
+            return None;
+        }
+        Some(place.position)
+    }
+
+    fn cycle(&mut self, cycle: &[usize], waits_for: &[Vec<(usize, &Node)>], block: &BlockOutline<'_>) {
+        let first = cycle[0];
+        let next = cycle.get(1).copied().unwrap_or(first);
+        let Some((_, node)) = waits_for[first].iter().find(|(to, _)| *to == next) else { return };
+        let ids: Vec<String> = cycle
+            .iter()
+            .chain([&first])
+            .map(|position| format!("`{}`", block.steps[*position].id()))
+            .collect();
+        let message = match cycle {
+            [_] => format!("{} depends on itself", ids[0]),
+            _ => format!("these steps wait for each other: {}", ids.join(" → ")),
+        };
+        let mut problem = Problem::new(Code::DependencyCycle, node.span, message)
+            .help("leave out one of the dependencies: none of these steps could ever start");
+        for position in cycle.iter().skip(1).take(5) {
+            problem = problem.related(block.steps[*position].place, "waits, too");
+        }
+        self.add(problem);
+    }
+}
+
+/// Circles of steps that wait for each other, each once, found in the order of the text.
+fn cycles(waits_for: &[Vec<(usize, &Node)>]) -> Vec<Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; waits_for.len()];
+    let mut found = Vec::new();
+    for start in 0..waits_for.len() {
+        if marks[start] != Mark::New {
+            continue;
+        }
+        // The way from the start to where the search is, with the next dependency to look at of each.
+        let mut way = vec![(start, 0)];
+        marks[start] = Mark::Open;
+        while let Some((step, next)) = way.last_mut() {
+            let Some((to, _)) = waits_for[*step].get(*next) else {
+                marks[*step] = Mark::Done;
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            match marks[*to] {
+                Mark::New => {
+                    marks[*to] = Mark::Open;
+                    way.push((*to, 0));
+                }
+                Mark::Open => {
+                    let steps: Vec<usize> = way.iter().map(|(step, _)| *step).collect();
+                    let begin = steps.iter().position(|step| step == to).unwrap_or(0);
+                    found.push(steps[begin..].to_vec());
+                }
+                Mark::Done => {}
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,79 @@
+//! The preview of a definition: read off its outline.
+
+use base64::Engine as _;
+use catena_core::chain::ChainName;
+
+use super::context::Context;
+use super::outline::{BlockOutline, StepOutline};
+use crate::node::Node;
+use crate::preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
+
+impl Context<'_> {
+    pub(crate) fn preview(&self, name: &ChainName, node: Option<&Node>, block: &BlockOutline<'_>) -> Preview {
+        let duration = |names: [&str; 2]| {
+            let entry = names.iter().find_map(|name| node?.get(name))?;
+            entry.value.as_duration_ms()
+        };
+        Preview {
+            name: name.as_str().to_owned(),
+            after_ms: duration(["after", "run_after"]),
+            every_ms: duration(["every", "repeat_every"]).filter(|every| *every > 0),
+            steps: block.steps.iter().map(|step| self.preview_step(step)).collect(),
+        }
+    }
+
+    fn preview_step(&self, step: &StepOutline<'_>) -> PreviewStep {
+        let pause = step.get("run_next_after").and_then(|entry| entry.value.as_duration_ms());
+        let depends_on = step.dependencies().iter().filter_map(|node| self.dependency_name(node)).collect();
+        PreviewStep {
+            name: step.name.clone(),
+            kind: step.kind.map_or("orchestrated", |(kind, _)| match kind.name {
+                "execution_mode" => "orchestrated",
+                "settings" => "task-sync",
+                name => name,
+            }),
+            code: self.code_of(step),
+            pause_ms: pause.unwrap_or(0),
+            depends_on,
+        }
+    }
+
+    fn code_of(&self, step: &StepOutline<'_>) -> Option<PreviewCode> {
+        let (kind, entry) = step.kind?;
+        let text = self.text(&entry.value)?;
+        let (language, text) = match kind.name {
+            "python" => (CodeLanguage::Python, text),
+            "javascript" => (CodeLanguage::JavaScript, text),
+            "code" => (self.language_of(step)?, plain(&text)),
+            "file" => {
+                let extension = text.rsplit_once('.').map(|(_, extension)| extension);
+                let language = match extension {
+                    Some("py") => CodeLanguage::Python,
+                    Some("js" | "mjs" | "cjs") => CodeLanguage::JavaScript,
+                    _ => return None,
+                };
+                let path = self.files.folder()?.join(&text);
+                let bytes = self.files.read(&path, crate::limits::MAX_FILE_BYTES).ok()?;
+                (language, String::from_utf8_lossy(&bytes).into_owned())
+            }
+            _ => return None,
+        };
+        Some(PreviewCode { language, text })
+    }
+
+    fn language_of(&self, step: &StepOutline<'_>) -> Option<CodeLanguage> {
+        let Some(entry) = step.get("language") else { return Some(CodeLanguage::Python) };
+        match self.text(&entry.value)?.to_lowercase().as_str() {
+            "python" => Some(CodeLanguage::Python),
+            "javascript" => Some(CodeLanguage::JavaScript),
+            _ => None,
+        }
+    }
+}
+
+/// Source text that may be in Base64, as an API sends it.
+fn plain(text: &str) -> String {
+    let bytes: String = text.split_whitespace().collect();
+    let decoded = base64::engine::general_purpose::STANDARD.decode(&bytes).ok();
+    decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
+}
