@@ -3,6 +3,8 @@
 
 mod check;
 mod code;
+#[cfg(feature = "concurrency")]
+mod concurrency;
 pub mod dto;
 mod duration;
 mod files;
@@ -23,9 +25,12 @@ mod textmap;
 
 pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
+#[cfg(feature = "concurrency")]
+pub use concurrency::{Concurrency, Language, concurrency};
 pub use files::{Files, NoFiles, StepFile};
 pub use preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
 pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};
 pub use schema::schema;
 pub use source::{Position, Source, Span};
+pub use suggest::nearest;

@@ -4,7 +4,7 @@ use crate::language::{self, ELSEWHERE, Word};
 use crate::node::{Node, Value};
 
 /// The known word that is nearest to what was typed, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed_folded = fold(typed);
     // A third of the letters may differ: `wether` means `weather`, `a` does not mean `id`.
     let limit = (typed_folded.len().max(3)) / 3;

@@ -25,16 +25,19 @@ pub(crate) struct Arguments {
 /// Where things are.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Place {
-    /// Folder of the store, logs and private folders [default: $XDG_STATE_HOME/catena]
-    #[arg(long, global = true, env = "CATENA_HOME", value_name = "DIR")]
+    // Not by clap's `env`: a variable that is set would show in every usage line as if it were required.
+    /// Folder of the store, logs and private folders [default: $CATENA_HOME, else $XDG_STATE_HOME/catena]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Places")]
     pub(crate) home: Option<PathBuf>,
-    /// The store, an SQLite file [default: catena.db in the home folder]
-    #[arg(long, global = true, env = "CATENA_STORE", value_name = "FILE")]
+    /// The store, an SQLite file [default: $CATENA_STORE, else catena.db in the home folder]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Places")]
     pub(crate) store: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a chain to begin with
+    Init(commands::init::InitArgs),
     /// Run a chain and follow it to its end
     Run(commands::run::RunArgs),
     /// Find every mistake in definitions, without running anything

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use catena_core::{
     BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, state::Phase, status::StepStatus,
 };
-use catena_spec::dto::ProblemDto;
 use catena_store::{Entry, ExecutionRow};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::output::rfc3339;
+use crate::{output::rfc3339, problem::ProblemEntry};
 
 pub(crate) const SCHEMA: &str = "catena/v1";
 
@@ -20,7 +19,7 @@ pub(crate) struct ExecutionDocument {
     schema: &'static str,
     pub(crate) execution: Option<ExecutionDto>,
     pub(crate) steps: Vec<StepDto>,
-    problems: Vec<ProblemDto>,
+    problems: Vec<ProblemEntry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,12 +78,12 @@ pub(crate) struct EventDto {
 }
 
 impl ExecutionDocument {
-    pub(crate) fn new(state: &State, problems: Vec<ProblemDto>) -> Self {
+    pub(crate) fn new(state: &State, problems: Vec<ProblemEntry>) -> Self {
         Self { schema: SCHEMA, execution: Some(execution(state)), steps: steps(state), problems }
     }
 
     /// For a definition that cannot run.
-    pub(crate) fn of_problems(problems: Vec<ProblemDto>) -> Self {
+    pub(crate) fn of_problems(problems: Vec<ProblemEntry>) -> Self {
         Self { schema: SCHEMA, execution: None, steps: Vec::new(), problems }
     }
 }

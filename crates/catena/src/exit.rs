@@ -5,6 +5,8 @@ use std::{fmt, process::ExitCode};
 use catena_core::status::ExecutionStatus;
 use catena_engine::error::Kind;
 
+use crate::problem::Document;
+
 /// The exit codes, a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -55,20 +57,41 @@ impl Code {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
-    /// Empty where everything has been said already.
-    message: String,
+    /// One for each thing that is wrong; none where everything has been said already.
+    messages: Vec<String>,
     /// The next thing to try.
     next: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), next: None }
+        Self::of_all(code, vec![message.to_string()])
+    }
+
+    /// Several things that are wrong at once.
+    pub(crate) fn of_all(code: Code, messages: Vec<String>) -> Self {
+        Self { code, messages, next: None }
     }
 
     #[must_use]
     pub(crate) fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());
+        self
+    }
+
+    /// The same where there is a next thing to try, and somebody who wants to hear it.
+    #[must_use]
+    pub(crate) fn next_if(self, wanted: bool, next: Option<String>) -> Self {
+        match next {
+            Some(next) if wanted => self.next(next),
+            Some(_) | None => self,
+        }
+    }
+
+    /// Both failures: the code and the next step of the first, the messages of both.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.messages.extend(other.messages);
         self
     }
 
@@ -79,7 +102,15 @@ impl Failure {
 
     /// The failure has been told in full where it was found.
     pub(crate) fn told(code: Code) -> Self {
-        Self::new(code, "")
+        Self::of_all(code, Vec::new())
+    }
+
+    pub(crate) fn messages(&self) -> &[String] {
+        &self.messages
+    }
+
+    pub(crate) fn next_try(&self) -> Option<&str> {
+        self.next.as_deref()
     }
 }
 
@@ -114,17 +145,11 @@ impl From<catena_store::Error> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::new(Code::Environment, error).next("catena doctor")
-    }
-}
-
 /// Prints what went wrong on stderr and gives the exit code.
 pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     let code = result.unwrap_or_else(|failure| {
-        if !failure.message.is_empty() {
-            eprintln!("error: {}", failure.message);
+        for message in &failure.messages {
+            eprintln!("error: {message}");
         }
         if let Some(next) = &failure.next {
             eprintln!("  next: {next}");
@@ -134,13 +159,19 @@ pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-/// Help and version are no errors; everything else clap finds is one of usage.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// Help and version are no errors; everything else clap finds is one of usage, also for who asked for a document.
+pub(crate) fn usage(error: &clap::Error, document: Option<Document>) -> ExitCode {
     let told = error.print();
     let code = match error.kind() {
         _ if told.is_err() => Code::Environment,
         clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Code::Completed,
         _ => Code::Usage,
     };
+    if let (Code::Usage, Some(document)) = (code, document) {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::new(code, message).next("the same command with --help");
+        return report(document.print(&failure).and(Ok(code)));
+    }
     ExitCode::from(code as u8)
 }

@@ -25,15 +25,15 @@ pub(crate) struct Locations {
 
 impl Locations {
     pub(crate) fn find(place: &Place) -> Result<Self, Failure> {
-        let home = match &place.home {
-            Some(home) => absolute(home)?,
+        let home = match place.home.clone().or_else(|| variable("CATENA_HOME")) {
+            Some(home) => absolute(&home)?,
             None => default_home()?,
         };
         let own = home.join("catena.db");
-        match &place.store {
+        match place.store.clone().or_else(|| variable("CATENA_STORE")) {
             None => Ok(Self { store: own, root: home }),
             Some(store) => {
-                let store = absolute(store)?;
+                let store = absolute(&store)?;
                 let root = if store == own { home } else { beside(&store) };
                 Ok(Self { store, root })
             }
@@ -46,7 +46,10 @@ impl Locations {
 
     /// What an engine on this store is opened with; its helper is this very program.
     pub(crate) fn engine_config(&self) -> Result<Config, Failure> {
-        let program = std::env::current_exe()?;
+        let program = std::env::current_exe().map_err(|error| {
+            Failure::new(Code::Environment, format!("cannot find the program that runs: {error}"))
+                .next("the same command, with the full path of catena")
+        })?;
         let dir = self.places().helper();
         let helper = move || {
             let mut command = Command::new(&program);
@@ -62,7 +65,7 @@ impl Locations {
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::new(Code::Usage, format!("`{}` cannot be a place: {error}", path.display()))
-            .next("catena --home DIR …")
+            .next("catena … --home DIR")
     })
 }
 
@@ -72,12 +75,16 @@ fn beside(store: &Path) -> PathBuf {
     name.into()
 }
 
+/// A path of the environment; an empty variable is none.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 fn default_home() -> Result<PathBuf, Failure> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
     let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
     state.map(|state| state.join("catena")).ok_or_else(|| {
         Failure::new(Code::Environment, "neither HOME nor XDG_STATE_HOME says where the store is")
-            .next("catena --home DIR …")
+            .next("catena … --home DIR")
     })
 }

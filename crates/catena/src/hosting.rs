@@ -42,16 +42,21 @@ impl Host {
                     tell_damaged(&engine);
                     // A command that takes up one execution for a moment is no host for others.
                     let socket = match reach {
-                        Reach::All => Some(HostSocket::open(&engine, &locations.root)?),
+                        Reach::All => {
+                            Some(HostSocket::open(&engine, &locations.root).map_err(refused(locations))?)
+                        }
                         Reach::Only(_) => None,
                     };
                     return Ok(Self::Here { _socket: socket, engine });
                 }
                 Err(Error::Store(catena_store::Error::Locked { pid })) => holder = pid,
-                Err(other) => return Err(other.into()),
+                Err(other) => return Err(refused(locations)(other)),
             }
-            if let Some(client) = HostClient::connect(&locations.root)? {
-                return Ok(Self::There(client));
+            match HostClient::connect(&locations.root) {
+                Ok(Some(client)) => return Ok(Self::There(client)),
+                // Nobody listens, or who listened has gone in the middle of a word.
+                Ok(None) | Err(Error::Io { .. }) => {}
+                Err(other) => return Err(other.into()),
             }
             // Between its lock and its socket, in either direction, a host needs a moment.
             std::thread::sleep(PAUSE);
@@ -103,6 +108,21 @@ fn own_key() -> String {
     format!("run of process {} at {now}", std::process::id())
 }
 
+/// Names the place that an error is about: what the operating system refuses, it refuses in the home folder.
+fn refused(locations: &Locations) -> impl Fn(Error) -> Failure {
+    |error| match &error {
+        Error::Store(catena_store::Error::Corrupt(_)) => {
+            Failure::new(Code::Store, format!("{error} ({})", locations.store.display()))
+                .next("catena … --home DIR, with another store or a backup of this one")
+        }
+        Error::Io { .. } => {
+            Failure::new(Code::Environment, format!("{error} ({})", locations.root.display()))
+                .next("catena … --home DIR, with a folder that you may write")
+        }
+        _ => error.into(),
+    }
+}
+
 fn tell_damaged(engine: &Engine) {
     for (execution, why) in engine.damaged() {
         eprintln!("execution {execution} cannot go on: {why}; see `catena doctor`");
@@ -116,7 +136,8 @@ pub(crate) fn has_store(locations: &Locations) -> Result<bool, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => {
             let message = format!("cannot look at the store {}: {error}", locations.store.display());
-            Err(Failure::new(Code::Store, message).next("another place: --home DIR"))
+            Err(Failure::new(Code::Store, message)
+                .next("catena … --home DIR, with a folder that you may read"))
         }
     }
 }
@@ -127,7 +148,7 @@ pub(crate) fn reader(locations: &Locations) -> Result<SqliteStore, Failure> {
         let message = format!("there is no store at {} yet", locations.store.display());
         return Err(Failure::new(Code::NotFound, message).next("catena run FILE, which makes one"));
     }
-    Ok(SqliteStore::open_for_reading(&locations.store)?)
+    SqliteStore::open_for_reading(&locations.store).map_err(|error| refused(locations)(error.into()))
 }
 
 /// The person at the terminal.

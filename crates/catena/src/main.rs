@@ -1,5 +1,6 @@
 //! The `catena` command: arguments in, one command's work, an exit code out.
 
+mod annotation;
 mod args;
 mod commands;
 mod document;
@@ -7,6 +8,7 @@ mod exit;
 mod home;
 mod hosting;
 mod output;
+mod problem;
 
 use std::process::ExitCode;
 
@@ -21,7 +23,10 @@ fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return exit::usage(&error),
+        Err(error) => {
+            let arguments: Vec<String> = std::env::args().skip(1).collect();
+            return exit::usage(&error, problem::document_asked_for(&arguments));
+        }
     };
     // The panic itself has been printed by its hook.
     let result = std::panic::catch_unwind(|| run(arguments));
@@ -29,15 +34,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
-    let locations = home::Locations::find(&arguments.place)?;
+    // Only by what needs it: a definition can be checked where no store can be.
+    let locate = || home::Locations::find(&arguments.place);
     match arguments.command {
-        Command::Run(args) => commands::run::run(&args, &locations),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),
-        Command::Ps(args) => commands::ps::run(&args, &locations),
-        Command::Doctor(args) => commands::doctor::run(&args, &locations),
-        Command::Version(args) => commands::version::run(&args, &locations),
+        Command::Ps(args) => commands::ps::run(&args, &locate()?),
+        Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
+        Command::Version(args) => commands::version::run(&args, &locate()?),
         Command::Helper(args) => commands::helper::run(&args),
     }
 }

@@ -1,6 +1,9 @@
 //! Writing for people and for programs: stdout is data, stderr is talk.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+};
 
 use catena_core::Timestamp;
 
@@ -74,9 +77,23 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Whether stderr may have colour.
+/// Whether stderr may have colour: `NO_COLOR` goes before `CLICOLOR_FORCE`, which goes before what stderr is.
 pub(crate) fn stderr_colour() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let forced = is_set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
-    !is_set("NO_COLOR") && (forced || std::io::stderr().is_terminal())
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if variable("NO_COLOR").is_some() {
+        return false;
+    }
+    let is_forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let is_dumb = variable("TERM").is_some_and(|value| value == "dumb");
+    is_forced || std::io::stderr().is_terminal() && !is_dumb
+}
+
+/// A path as a person can paste it into a shell.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./,:=@%+".contains(letter);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }

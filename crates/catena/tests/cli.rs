@@ -2,6 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/check.rs"]
+mod check;
+#[path = "cli/document.rs"]
+mod document;
+#[path = "cli/init.rs"]
+mod init;
+#[path = "cli/start.rs"]
+mod start;
+#[path = "cli/talk.rs"]
+mod talk;
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -44,6 +55,7 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
         command.current_dir(self.dir.path()).env("CATENA_HOME", self.home()).env("NO_COLOR", "1");
+        command.env_remove("GITHUB_ACTIONS");
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -94,7 +106,10 @@ impl Done {
 /// Waits for a step to write to the pipe.
 fn hear(pipe: &Path) -> String {
     let mut line = String::new();
-    BufReader::new(std::fs::File::open(pipe).unwrap()).read_line(&mut line).unwrap();
+    // Empty is what is left of a writer that was heard before and has not closed its end yet.
+    while line.is_empty() {
+        BufReader::new(std::fs::File::open(pipe).unwrap()).read_line(&mut line).unwrap();
+    }
     line.trim().to_owned()
 }
 
@@ -258,6 +273,7 @@ fn bad_input_says_what_where_and_what_to_do() {
     place.run(&["run", "good.yaml"]).fails(2, &["`n` is required"]);
     place.run(&["run", "good.yaml", "--set", "n=x"]).fails(2, &["must be of type integer"]);
     place.run(&["run", "good.yaml", "--set", "n"]).fails(2, &["has no `=`"]);
+    assert_eq!(place.run(&["run", "good.yaml", "--set", "n=1"]).code, 0);
     place.run(&["ps", "show", "99"]).fails(4, &["no execution 99"]);
 }
 

@@ -11,6 +11,7 @@ use catena_store::{StepFile, Version};
 use crate::{
     exit::{Code, Failure},
     output,
+    problem::ProblemEntry,
 };
 
 /// The longest definition that is read: beyond it the parser refuses anyway.
@@ -30,15 +31,36 @@ pub(crate) struct Definition {
 
 impl Definition {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = read_limited(path, DEFINITION_MAX_BYTES).map_err(|error| unreadable(path, &error))?;
-        let source = Source::from_bytes(path.display().to_string(), &bytes);
-        let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
-        let checked = catena_spec::check(&source, &Disk { folder });
-        Ok(Self { source, checked })
+        let bytes = read_limited(path, DEFINITION_MAX_BYTES).map_err(|error| {
+            unreadable(path, &error)
+                .next("catena init, which writes a definition to begin with, or the path of yours")
+        })?;
+        Ok(Self::of(Source::from_bytes(path.display().to_string(), &bytes), path))
     }
 
-    pub(crate) fn problems(&self) -> Vec<ProblemDto> {
-        self.checked.problems.iter().map(|problem| ProblemDto::new(problem, &self.source)).collect()
+    /// The chain of one step file: named after it, and what the step leaves is what it leaves.
+    pub(crate) fn of_step_file(path: &Path) -> Result<Self, Failure> {
+        let next = "catena run --file FILE, with the path of a step file";
+        std::fs::File::open(path).map_err(|error| unreadable(path, &error).next(next))?;
+        let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let definition = serde_json::json!({
+            "name": text(path.file_stem()),
+            "steps": [{"file": text(path.file_name()), "output_key": "output"}],
+            "output": "{output}",
+        });
+        Ok(Self::of(Source::new(format!("chain of {}", path.display()), &definition.to_string()), path))
+    }
+
+    /// Relative paths in the definition start at the folder of `path`.
+    fn of(source: Source, path: &Path) -> Self {
+        let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let checked = catena_spec::check(&source, &Disk { folder });
+        Self { source, checked }
+    }
+
+    pub(crate) fn problems(&self) -> Vec<ProblemEntry> {
+        let problems = self.checked.problems.iter();
+        problems.map(|problem| ProblemEntry::Definition(ProblemDto::new(problem, &self.source))).collect()
     }
 
     /// Shows the problems as a person reads them.
@@ -99,5 +121,4 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         _ => Code::Environment,
     };
     Failure::new(code, format!("cannot read {}: {error}", path.display()))
-        .next("catena run FILE, with the path of a definition (YAML or JSON)")
 }

@@ -3,13 +3,12 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
+use catena_core::{Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest, host::HostClient};
-use catena_spec::dto::ProblemDto;
 use catena_store::{ExecutionFilter, Store, Version};
 use clap::Args;
 use serde_json::Value as Json;
@@ -18,20 +17,24 @@ use super::{
     check::first_code,
     definition::{Definition, Refusal},
     interrupt::Interrupts,
+    params,
     progress::Progress,
+    schedule::ScheduleArgs,
 };
 use crate::{
-    args::Format,
+    args::{Format, Place},
     document::{EventDto, ExecutionDocument},
     exit::{Code, Failure, Strictness},
     home::Locations,
     hosting::{self, Events, Host},
     output,
+    problem::ProblemEntry,
 };
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  catena run examples/data-pipeline/chain.yaml\n  \
                         catena run deploy.yaml --set region=eu --key release-42\n  \
+                        catena run --file fetch.py\n  \
                         catena run report.yaml -o json | jq .execution.output")]
 pub(crate) struct RunArgs {
     /// A definition in YAML or JSON
@@ -40,10 +43,12 @@ pub(crate) struct RunArgs {
     /// The definition, as an option
     #[arg(long, value_name = "FILE", conflicts_with_all = ["definition", "file"])]
     config: Option<PathBuf>,
-    /// The definition, as an option
+    /// One step file, run as a chain that is named after it; a definition is run as it is
     #[arg(long, value_name = "FILE", conflicts_with = "definition")]
     file: Option<PathBuf>,
-    /// Set a parameter: JSON, else text; @FILE is a file's content
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+    /// Set a parameter: JSON, else text; @FILE is a file's content as text
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Parameters as a JSON object in a file, or - for standard input
@@ -63,25 +68,75 @@ pub(crate) struct RunArgs {
     no_wait: bool,
 }
 
-pub(crate) fn run(args: &RunArgs, locations: &Locations) -> Result<Code, Failure> {
-    let path = args.definition.as_ref().or(args.config.as_ref()).or(args.file.as_ref());
-    let definition = Definition::read(path.expect("clap asks for one of them"))?;
-    let params = params(args, definition.checked.chain.as_ref())?;
-    let problems = definition.problems();
+pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
+    let mut problems = Vec::new();
+    match start(args, place, &mut problems) {
+        Ok(running) => {
+            let (end, host) = running.follow(problems);
+            end.and_then(|code| finish_hosting(host, code))
+        }
+        Err(failure) => {
+            // Scripts that asked for a document get one, whatever was wrong.
+            if args.output != Format::Text {
+                if !problems.iter().any(ProblemEntry::is_error) {
+                    problems.extend(ProblemEntry::of_failure(&failure, None));
+                }
+                output::json(&ExecutionDocument::of_problems(problems))?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The way to an execution, and the problems of its definition.
+fn start<'a>(
+    args: &'a RunArgs,
+    place: &Place,
+    problems: &mut Vec<ProblemEntry>,
+) -> Result<Running<'a>, Failure> {
+    args.schedule.refuse()?;
+    let definition = args.definition()?;
+    problems.extend(definition.problems());
     if args.output == Format::Text || !definition.checked.has_error() {
         definition.tell_problems();
     }
     if let Err(refusal) = definition.expect_startable() {
-        if args.output != Format::Text {
-            let problems = problems.into_iter().map(ProblemDto::as_refusal).collect();
-            output::json(&ExecutionDocument::of_problems(problems))?;
-        }
+        *problems = problems.drain(..).map(ProblemEntry::into_refusal).collect();
         return Err(refused(&definition, &refusal, args.output));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
-    let host = Host::reach(locations, Reach::All)?;
-    let (end, host) = Running::start(args, locations, host, version, params)?.follow(problems)?;
-    end.and_then(|code| finish_hosting(host, code))
+    let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
+    let locations = Locations::find(place)?;
+    let host = Host::reach(&locations, Reach::All)?;
+    Running::start(args, locations, host, version, params)
+}
+
+impl RunArgs {
+    fn definition(&self) -> Result<Definition, Failure> {
+        match (&self.definition, &self.config, &self.file) {
+            (Some(path), ..) if is_code(path) => {
+                let message = format!("{} is a step file, no definition", path.display());
+                let next = format!("catena run --file {}", output::shell_word(path));
+                Err(Failure::new(Code::Usage, message).next(next))
+            }
+            (_, _, Some(path)) if !is_definition(path) => Definition::of_step_file(path),
+            (Some(path), ..) | (_, Some(path), _) | (_, _, Some(path)) => Definition::read(path),
+            (None, None, None) => unreachable!("clap asks for one of them"),
+        }
+    }
+}
+
+fn is_definition(path: &Path) -> bool {
+    has_extension(path, &["yaml", "yml", "json"])
+}
+
+fn is_code(path: &Path) -> bool {
+    has_extension(path, &["py", "js", "mjs", "cjs", "sh"])
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| extensions.contains(&extension))
 }
 
 fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failure {
@@ -102,19 +157,17 @@ fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failur
 /// An execution that this command started and follows.
 struct Running<'a> {
     args: &'a RunArgs,
-    locations: &'a Locations,
+    locations: Locations,
     host: Host,
     execution: ExecutionId,
     state: State,
     interrupts: Interrupts,
 }
 
-type Followed = (Result<Code, Failure>, Host);
-
 impl<'a> Running<'a> {
     fn start(
         args: &'a RunArgs,
-        locations: &'a Locations,
+        locations: Locations,
         mut host: Host,
         version: Arc<Version>,
         params: BTreeMap<String, Value>,
@@ -127,19 +180,30 @@ impl<'a> Running<'a> {
             key: args.key.clone(),
             actor: hosting::actor(),
         };
-        let started = host.start_once(request, locations)?;
+        let started = host.start_once(request, &locations)?;
         let execution = started.execution;
         let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };
         eprintln!("execution {execution} of {chain}{again}");
-        let interrupts = watch_interrupts(locations, &host, execution)?;
+        let interrupts = watch_interrupts(&locations, &host, execution)?;
         let state = match started.is_new {
             true => State::new(execution, Arc::clone(&version.chain)),
-            false => hosting::fresh_state(&hosting::reader(locations)?, execution)?,
+            false => hosting::fresh_state(&hosting::reader(&locations)?, execution)?,
         };
         Ok(Self { args, locations, host, execution, state, interrupts })
     }
 
-    fn follow(mut self, problems: Vec<ProblemDto>) -> Result<Followed, Failure> {
+    fn follow(mut self, mut problems: Vec<ProblemEntry>) -> (Result<Code, Failure>, Host) {
+        let end = match self.follow_events() {
+            Ok(()) => self.print_end(problems).map(|()| self.code()),
+            Err(failure) => {
+                problems.extend(ProblemEntry::of_failure(&failure, None));
+                self.print_document(problems).and(Err(failure))
+            }
+        };
+        (end, self.host)
+    }
+
+    fn follow_events(&mut self) -> Result<(), Failure> {
         let progress = Progress::new(self.locations.places());
         let mut events = self.events()?;
         loop {
@@ -153,28 +217,31 @@ impl<'a> Running<'a> {
                         Format::Text | Format::Json => progress.tell(&self.state, &entry),
                     }
                     if matches!(entry.event, Event::ExecutionEnded { .. }) || self.waits_for_a_person() {
-                        break;
+                        return Ok(());
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => return Ok(()),
                 // The host has gone and this process is here: it takes over, or follows who did.
                 Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
                     eprintln!("{error}; taking over");
-                    self.host = Host::reach(self.locations, Reach::All)?;
+                    self.host = Host::reach(&self.locations, Reach::All)?;
                     events = self.events()?;
                 }
                 Err(error) => {
                     let next =
                         format!("catena ps show {}: it goes on with the next `catena run`", self.execution);
-                    return Ok((Err(Failure::from(error).next(next)), self.host));
+                    return Err(Failure::from(error).next(next));
                 }
             }
         }
-        self.print_end(problems)?;
+    }
+
+    fn code(&self) -> Code {
+        if self.interrupts.any() {
+            return Code::Interrupted;
+        }
         let strictness = if self.args.strict { Strictness::Strict } else { Strictness::Lenient };
-        let code = Code::of(self.state.status(), strictness);
-        let code = if self.interrupts.any() { Code::Interrupted } else { code };
-        Ok((Ok(code), self.host))
+        Code::of(self.state.status(), strictness)
     }
 
     /// A host that goes while it is asked is taken over from, or another one follows it.
@@ -189,10 +256,10 @@ impl<'a> Running<'a> {
             if let Some(mut client) = client
                 && client.follow(self.execution).is_ok()
             {
-                let store = hosting::reader(self.locations)?;
+                let store = hosting::reader(&self.locations)?;
                 return Ok(Events::There { client, store, queue: VecDeque::new(), last: self.state.seq() });
             }
-            self.host = Host::reach(self.locations, Reach::All)?;
+            self.host = Host::reach(&self.locations, Reach::All)?;
         }
     }
 
@@ -215,12 +282,18 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn print_end(&self, problems: Vec<ProblemDto>) -> Result<(), Failure> {
-        let document = ExecutionDocument::new(&self.state, problems);
-        let row = catena_store::project_execution(&self.state);
-        if self.args.output != Format::Text {
-            return output::json(&document);
+    fn print_document(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
+        match self.args.output {
+            Format::Text => Ok(()),
+            Format::Json | Format::Jsonl => output::json(&ExecutionDocument::new(&self.state, problems)),
         }
+    }
+
+    fn print_end(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
+        if self.args.output != Format::Text {
+            return self.print_document(problems);
+        }
+        let row = catena_store::project_execution(&self.state);
         let took = row
             .started_at
             .zip(row.finished_at)
@@ -282,7 +355,10 @@ fn watch_interrupts(
         eprintln!("leaving: execution {execution} goes on with the next `catena run`");
         leave_now();
     };
-    Ok(Interrupts::watch(cancel, leave)?)
+    Interrupts::watch(cancel, leave).map_err(|error| {
+        Failure::new(Code::Environment, format!("cannot watch for signals: {error}"))
+            .next(format!("catena ps show {execution}: it has started"))
+    })
 }
 
 #[expect(clippy::exit, reason = "the second interrupt leaves at once; what is committed needs no farewell")]
@@ -320,50 +396,4 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     };
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
     Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
-}
-
-fn params(args: &RunArgs, chain: Option<&Chain>) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut params = match &args.input {
-        None => BTreeMap::new(),
-        Some(path) => read_input(path)?,
-    };
-    for set in &args.set {
-        let (name, text) = set.split_once('=').ok_or_else(|| {
-            Failure::new(Code::Usage, format!("`--set {set}` has no `=`"))
-                .next("catena run FILE --set NAME=VALUE")
-        })?;
-        let schema = chain.and_then(|chain| chain.params.get(name)).map(|param| &param.schema);
-        let is_text = schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"');
-        params.insert(name.to_owned(), set_value(text, is_text)?);
-    }
-    Ok(params)
-}
-
-/// JSON, else text; text outright where the parameter is one. `@file` is the content of a file.
-fn set_value(text: &str, is_text: bool) -> Result<Value, Failure> {
-    if let Some(path) = text.strip_prefix('@') {
-        let content = std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(Code::NotFound, format!("cannot read {path}: {error}"))
-                .next("catena run FILE --set NAME=@FILE, with a text file")
-        })?;
-        return Ok(Value::text(content));
-    }
-    if is_text {
-        return Ok(Value::text(text));
-    }
-    Ok(serde_json::from_str::<Json>(text).map_or_else(|_| Value::text(text), Value::from))
-}
-
-fn read_input(path: &std::path::Path) -> Result<BTreeMap<String, Value>, Failure> {
-    let from_stdin = path.as_os_str() == "-";
-    let text =
-        if from_stdin { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = text.map_err(|error| {
-        Failure::new(Code::NotFound, format!("cannot read {}: {error}", path.display()))
-            .next("catena run FILE --input FILE, or - for standard input")
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::new(Code::Usage, format!("{} is no JSON object: {error}", path.display()))
-            .next(r#"catena run FILE --input FILE, with {"name": value, …}"#)
-    })
 }

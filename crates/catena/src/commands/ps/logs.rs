@@ -22,7 +22,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  catena ps logs 42\n  catena ps logs 42 -f")]
+#[command(after_help = "Examples:\n  catena ps logs 42\n  catena ps logs 42 -f --step fetch")]
 pub(super) struct LogsArgs {
     /// The execution's number
     #[arg(value_parser = execution_id)]
@@ -30,8 +30,8 @@ pub(super) struct LogsArgs {
     /// Follow until the execution ends
     #[arg(short, long)]
     follow: bool,
-    /// Only this step, by id or address
-    #[arg(long)]
+    /// Only this step, by id, name or address
+    #[arg(long, value_name = "NAME")]
     step: Option<String>,
     /// Print the time of each line
     #[arg(long)]
@@ -41,7 +41,8 @@ pub(super) struct LogsArgs {
 pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
     let id = hosting::resolve(&reader, args.id)?;
-    let mut printer = Printer { args, id, locations, read: BTreeMap::new(), last: None };
+    let wanted = args.step.as_deref().map(|step| Wanted::find(step, &reader, id, args.follow)).transpose()?;
+    let mut printer = Printer { args, wanted, id, locations, read: BTreeMap::new(), last: None };
     loop {
         // Asked before the logs are read: what was written before the end is then surely printed.
         let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
@@ -56,8 +57,54 @@ pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failur
     Ok(Code::Completed)
 }
 
+/// The step whose logs are asked for.
+enum Wanted {
+    /// All its visits.
+    Id(String),
+    Address(String),
+}
+
+impl Wanted {
+    /// An id, a name or an address of the execution; what its chain does not have is not found.
+    fn find(text: &str, reader: &SqliteStore, id: ExecutionId, may_come: bool) -> Result<Self, Failure> {
+        let state = hosting::fresh_state(reader, id)?;
+        let step_ids = || state.chain().steps().map(|(_, step)| step.id.as_str());
+        let mut steps = state.chain().steps().map(|(_, step)| step);
+        if let Some(step) = steps.find(|step| step.id.as_str() == text || step.name == text) {
+            return Ok(Self::Id(step.id.to_string()));
+        }
+        // A follower may ask for a visit that has not come yet, of a step that there is.
+        let last = text.rsplit('/').next().unwrap_or(text);
+        let is_step = step_ids().any(|id| last.split('~').next() == Some(id));
+        if may_come && is_step || reader.steps(id)?.iter().any(|row| row.address == text) {
+            return Ok(Self::Address(text.to_owned()));
+        }
+        let chain = &state.chain().name;
+        let (message, known) = match is_step {
+            true => (format!("execution {id} has not been at `{text}`"), None),
+            false => {
+                (format!("the chain {chain} has no step `{text}`"), catena_spec::nearest(text, step_ids()))
+            }
+        };
+        Err(match known {
+            Some(step) => Failure::new(Code::NotFound, format!("{message}; did you mean `{step}`?"))
+                .next(format!("catena ps logs {id} --step {step}")),
+            None => Failure::new(Code::NotFound, message)
+                .next(format!("catena ps show {id}, which lists its steps")),
+        })
+    }
+
+    fn is(&self, row: &StepRow) -> bool {
+        match self {
+            Self::Id(id) => row.step == *id,
+            Self::Address(address) => row.address == *address,
+        }
+    }
+}
+
 struct Printer<'a> {
     args: &'a LogsArgs,
+    wanted: Option<Wanted>,
     id: ExecutionId,
     locations: &'a Locations,
     /// How far each file has been printed.
@@ -69,7 +116,7 @@ impl Printer<'_> {
     fn print_new(&mut self, reader: &SqliteStore) -> Result<bool, Failure> {
         let mut printed = false;
         for step in reader.steps(self.id)? {
-            if self.args.step.as_ref().is_some_and(|wanted| *wanted != step.step && *wanted != step.address) {
+            if self.wanted.as_ref().is_some_and(|wanted| !wanted.is(&step)) {
                 continue;
             }
             for attempt in 1..=step.attempts {
@@ -86,7 +133,11 @@ impl Printer<'_> {
             Ok(bytes) => bytes,
             // An attempt that has written nothing has no log.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let message = format!("cannot read the log {}: {error}", path.display());
+                return Err(Failure::new(Code::Environment, message)
+                    .next(format!("catena ps show {}, whose steps have their results", self.id)));
+            }
         };
         // Only whole lines: the rest comes with the next look.
         let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(false) };

@@ -15,6 +15,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  catena ps ls\n  catena ps show 42\n  catena ps logs 42 -f")]
 pub(crate) struct PsArgs {
     #[command(subcommand)]
     command: PsCommand,

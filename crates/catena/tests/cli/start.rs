@@ -1,0 +1,88 @@
+//! What `catena run` can be given: definitions, single step files, parameters, and a time to start.
+
+use super::{Done, Place};
+
+const CHAIN: &str = "params: {n: {type: integer}, t: {type: string, default: x}, m: {}}\n\
+                     steps: [{set: {a: '{n}-{t}-{m}'}}]\noutput: '{a}'\n";
+
+#[test]
+fn a_step_file_alone_is_a_chain_named_after_it() {
+    let place = Place::new();
+    place.write(
+        "one.py",
+        "import os\nprint('one in', os.getcwd() == os.path.dirname(os.path.abspath('one.py')))\n",
+    );
+    let document = place.json(&["run", "--file", "one.py", "-o", "json"]);
+    assert_eq!(document["execution"]["chain"], "one");
+    assert_eq!(document["execution"]["output"], "one in True");
+    assert_eq!(document["steps"][0]["name"], "one.py");
+    place.write("odd {name}.sh", "echo odd\n");
+    assert_eq!(place.run(&["run", "--file", "odd {name}.sh"]).out, "odd\n");
+
+    place.write("chain.yaml", "steps: [{set: {a: 1}}]\noutput: '{a}'\n");
+    assert_eq!(place.run(&["run", "--file", "chain.yaml"]).out, "1\n", "a definition is run as it is");
+    assert_eq!(place.run(&["run", "--config", "chain.yaml"]).out, "1\n");
+
+    place.run(&["run", "--file", "nowhere.py"]).fails(4, &["nowhere.py"]);
+    place.run(&["run", "one.py"]).fails(2, &["step file", "catena run --file one.py"]);
+    place.write("plain", "echo\n");
+    place.run(&["run", "--file", "plain"]).fails(3, &["C0503", "plain"]);
+    place.run(&["run", "chain.yaml", "--file", "one.py"]).fails(2, &["--file"]);
+}
+
+#[test]
+fn all_that_is_wrong_with_parameters_is_said_at_once_with_where_it_came_from() {
+    let place = Place::new();
+    place.write("chain.yaml", CHAIN);
+    place.write("input.json", r#"{"n": "five", "zz": 1}"#);
+    place.write("list.json", "[1]");
+    std::fs::write(place.path("bytes"), b"\xff").unwrap();
+    let check = |args: &[&str], code: i32, words: &[&str]| {
+        let done = place.run(&[&["run", "chain.yaml"], args].concat());
+        done.fails(code, words);
+        assert_eq!(done.err.matches("error: ").count(), words.len(), "one message each: {done:?}");
+    };
+    check(&[], 2, &["`n` is required", "`m` is required"]);
+    check(
+        &["--input", "input.json"],
+        2,
+        &["no parameter `zz`", "`m` is required", "integer, not string (it comes from input.json)"],
+    );
+    check(&["--input", "input.json", "--set", "zz"], 2, &["`--set zz` has no `=`", "`zz`", "`n` must"]);
+    check(
+        &["--set", "n=x", "--set", "m=1"],
+        2,
+        &["`n` must be of type integer, not string (it comes from --set)"],
+    );
+    check(&["--set", "n=@input.json", "--set", "m=1"], 2, &["(it comes from input.json, by --set)"]);
+    check(&["--set", "n=1", "--set", "m=@bytes"], 2, &["cannot read bytes"]);
+    check(&["--set", "n=1", "--set", "m=@nowhere"], 4, &["cannot read nowhere"]);
+    check(&["--set", "n=1", "--set", "m=@-"], 2, &["standard input is for `--input -`"]);
+    check(&["--input", "list.json"], 2, &["list.json:1:1: no JSON object"]);
+    place.write("broken.json", "{\"n\": 1,\n  \"m\": oops}\n");
+    check(&["--input", "broken.json"], 2, &["broken.json:2:8: no JSON object: expected value"]);
+    assert!(!place.home().exists(), "what cannot start leaves no trace");
+}
+
+#[test]
+fn an_object_comes_by_standard_input() {
+    let place = Place::new();
+    place.write("chain.yaml", CHAIN);
+    place.write("input.json", r#"{"n": 1, "m": {"$catena": {"json": 2}}}"#);
+    let mut command = place.command(&["run", "chain.yaml", "--input", "-", "--set", "t=\"@y\""]);
+    let done =
+        Done::from(command.stdin(std::fs::File::open(place.path("input.json")).unwrap()).output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (0, "1-@y-{\"$catena\":{\"json\":2}}\n"), "{done:?}");
+}
+
+#[test]
+fn a_time_to_start_is_read_and_refused_until_there_are_schedules() {
+    let place = Place::new();
+    place.write("chain.yaml", "steps: [{set: {a: 1}}]\n");
+    assert_eq!(place.run(&["run", "--config", "chain.yaml", "--every", "0", "--after", "0s"]).code, 0);
+    place
+        .run(&["run", "chain.yaml", "--every", "1h30m"])
+        .fails(2, &["`--every` is not there yet", "later version"]);
+    place.run(&["run", "chain.yaml", "--after", "5"]).fails(2, &["`--after` is not there yet"]);
+    place.run(&["run", "chain.yaml", "--after", "soon"]).fails(2, &["`soon` is no duration", "90s"]);
+}
