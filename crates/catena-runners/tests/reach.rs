@@ -24,7 +24,8 @@ use catena_core::{
     template::Template,
 };
 use catena_runners::{
-    Attempt, AttemptKey, Beginning, Files, HelperAccess, Places, ProcessRunner, Recorded, Sink, StepRunner,
+    Attempt, AttemptKey, Beginning, Files, HelperAccess, NoSecrets, Places, ProcessRunner, Recorded, Sink,
+    Sources, StepRunner,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,7 +67,8 @@ impl Fixture {
         let helper =
             HelperAccess { command: Arc::new(|| Command::new("false")), environment: Vec::new(), lease: 7 };
         let (places, sink) = (Places::new(home.path()), Arc::new(Answers(sender)));
-        let runner = ProcessRunner::new(places, Box::new(NoFiles), helper, "store", sink);
+        let sources = Sources { files: Box::new(NoFiles), secrets: Arc::new(NoSecrets) };
+        let runner = ProcessRunner::new(places, sources, helper, "store", sink);
         Self { _home: home, listener, runner, answers }
     }
 
@@ -76,7 +78,7 @@ impl Fixture {
         let mut reading = BufReader::new(stream);
         read_line(&mut reading);
         let hello = serde_json::json!({"hello": {
-            "protocol": 1, "version": "test", "boot_id": "b", "instance": "i", "lease": 0, "held": held,
+            "protocol": 2, "version": "test", "boot_id": "b", "instance": "i", "lease": 0, "held": held,
         }});
         writeln!(reading.get_mut(), "{hello}").unwrap();
         reading

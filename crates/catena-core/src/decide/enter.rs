@@ -82,10 +82,10 @@ fn process_input(chain: &Chain, process: &Process, scope: &dyn Scope) -> Result<
     let mut input = Input::default();
     let own = chain.env.iter().filter(|(name, _)| !process.env.contains_key(*name));
     for (name, template) in own.chain(&process.env).filter(|(_, template)| !template.is_constant()) {
-        input.env.insert(name.clone(), template.eval(scope)?);
+        input.env.insert(name.clone(), template.give(scope)?);
     }
     if let Some(stdin) = process.stdin.as_ref().filter(|stdin| !stdin.is_constant()) {
-        input.stdin = Some(stdin.eval(scope)?);
+        input.stdin = Some(stdin.give(scope)?);
     }
     Ok(input)
 }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use catena_core::expr::{Expr, ExprError};
+use catena_core::secret::SECRETS;
 use catena_core::template::{Part, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
@@ -73,6 +74,10 @@ impl Context<'_> {
                         self.doubled(text, range, node);
                     }
                     let mut sound = unknown.is_empty();
+                    if !scanned.template.secrets().is_empty() {
+                        let range = word_in(text, SECRETS, 0..text.len());
+                        sound = self.name_later(SECRETS, range, text, node);
+                    }
                     for expr in scanned.template.exprs() {
                         sound &= self.check_names(expr, text, node, &unknown);
                     }
@@ -81,6 +86,10 @@ impl Context<'_> {
                 Err(ScanError::UnknownName { name, range }) => {
                     self.unknown_name(&name, word_in(text, &name, range), text, node);
                     unknown.push(name);
+                }
+                Err(ScanError::SecretNotAlone { range }) => {
+                    self.name_later(SECRETS, range, text, node);
+                    return None;
                 }
                 Err(ScanError::NoExpression { name, message, range }) => {
                     let written = &text[range.clone()];
@@ -327,7 +336,11 @@ fn fold_map(fields: Vec<(String, Template)>) -> Template {
 fn constant(template: &Template) -> Option<serde_json::Value> {
     match template {
         Template::Const(value) => Some(value.as_json().clone()),
-        Template::Expr(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
+        Template::Expr(_)
+        | Template::Secret(_)
+        | Template::Text(_)
+        | Template::List(_)
+        | Template::Map(_) => None,
     }
 }
 
@@ -340,6 +353,8 @@ fn source_of(template: &Template) -> String {
     match template {
         Template::Const(value) => source_of_json(value.as_json()),
         Template::Expr(expr) => format!("({})", expr.source()),
+        // Refused where it is scanned.
+        Template::Secret(name) => format!("secrets.{name}"),
         Template::Text(parts) => parts.iter().map(source_of_part).collect::<Vec<_>>().join(" ~ "),
         Template::List(items) => format!("[{}]", joined(items.iter().map(source_of))),
         Template::Map(fields) => {
@@ -353,6 +368,7 @@ fn source_of_part(part: &Part) -> String {
     match part {
         Part::Text(text) => quoted(text),
         Part::Expr(expr) => format!("({})", expr.source()),
+        Part::Secret(name) => format!("secrets.{name}"),
     }
 }
 
