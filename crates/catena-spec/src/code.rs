@@ -73,6 +73,7 @@ codes! {
     ProtectedVariable = "C0405", Error, "An environment variable that takes no data";
     NameLater = "C0406", Error, "A name this version does not fill yet";
     TooEarly = "C0407", Error, "A result that is used before it can exist";
+    SecretMisplaced = "C0408", Error, "A secret where it cannot stand";
 
     FileNotFound = "C0501", Error, "A step file that is not there";
     FileUnreadable = "C0502", Error, "A step file that cannot be read";

@@ -16,6 +16,8 @@ pub(crate) const UNDO_NAMES: [&str; 2] = ["result", "input"];
 pub(crate) struct Scope {
     /// Outermost first.
     frames: Vec<Frame>,
+    /// The text that is looked at reaches a process and nobody else: secrets may stand in it.
+    pub(crate) takes_secrets: bool,
 }
 
 /// The names of one block, loop or chain.

@@ -74,9 +74,12 @@ impl Context<'_> {
                         self.doubled(text, range, node);
                     }
                     let mut sound = unknown.is_empty();
-                    if !scanned.template.secrets().is_empty() {
-                        let range = word_in(text, SECRETS, 0..text.len());
-                        sound = self.name_later(SECRETS, range, text, node);
+                    if !self.scope.takes_secrets
+                        && let Some(name) = scanned.template.secrets().first()
+                    {
+                        let written = format!("secrets.{name}");
+                        self.secret_misplaced(text, word_in(text, &written, 0..text.len()), node);
+                        sound = false;
                     }
                     for expr in scanned.template.exprs() {
                         sound &= self.check_names(expr, text, node, &unknown);
@@ -88,7 +91,7 @@ impl Context<'_> {
                     unknown.push(name);
                 }
                 Err(ScanError::SecretNotAlone { range }) => {
-                    self.name_later(SECRETS, range, text, node);
+                    self.secret_misplaced(text, range, node);
                     return None;
                 }
                 Err(ScanError::NoExpression { name, message, range }) => {
@@ -154,6 +157,7 @@ impl Context<'_> {
             let range = word_in(text, root, within);
             sound &= match self.scope.meaning(root) {
                 _ if reported.iter().any(|name| name == root) => false,
+                _ if root == SECRETS => self.secret_misplaced(text, range, node),
                 Meaning::Data => true,
                 Meaning::TooEarly(place) => self.too_early(root, place, range, text, node),
                 Meaning::Provided => self.check_paths(expr, root, &range, text, node),
@@ -233,6 +237,14 @@ impl Context<'_> {
                 .label("no value yet")
                 .help("a step sees what the steps before it have left; move it behind that one"),
         );
+        false
+    }
+
+    fn secret_misplaced(&mut self, text: &str, range: Range<usize>, node: &Node) -> bool {
+        let span = inner_span(text, range, node.span, self.source);
+        let message = "a secret stands alone in its braces, in a value of `env` or in `stdin`";
+        let help = "give it to a step's process: `env: {API_KEY: \"{secrets.API_KEY}\"}`";
+        self.add(Problem::new(Code::SecretMisplaced, span, message).label("not here").help(help));
         false
     }
 
