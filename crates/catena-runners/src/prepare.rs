@@ -7,7 +7,7 @@ use std::{
 };
 
 use catena_core::{
-    AttemptNo, Failure, FailureType, Given, Value,
+    AttemptNo, Failure, FailureType, Value,
     chain::{Chain, Process, Work},
     faults::{self, Fault},
     template::Template,
@@ -56,15 +56,14 @@ pub(crate) fn launch(
     let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
     let (output, context) = (own("output"), own("context"));
     write_context(attempt, &dir, &context)?;
-    let (env, env_gaps) = environment(attempt, process, [&dir, &output, &context]);
-    let (stdin, stdin_gap) = stdin(attempt, process);
+    let mut gaps = Gaps::default();
     let launch = Launch {
         token,
         program,
         args,
-        env,
+        env: environment(attempt, process, [&dir, &output, &context], &mut gaps),
         cwd: workdir(&attempt.chain, process, places),
-        stdin,
+        stdin: stdin(attempt, process, &mut gaps),
         timeout_ms: step.timeout_ms,
         grace_ms: GRACE_MS,
         log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
@@ -77,7 +76,7 @@ pub(crate) fn launch(
         },
         hidden: Vec::new(),
     };
-    Ok((launch, Gaps { env: env_gaps, stdin: stdin_gap }))
+    Ok((launch, gaps))
 }
 
 /// A launch that attaches to what may be running, and starts nothing.
@@ -115,7 +114,8 @@ fn environment(
     attempt: &Attempt,
     process: &Process,
     paths: [&Path; 3],
-) -> (Vec<(String, String)>, Vec<(String, Given)>) {
+    gaps: &mut Gaps,
+) -> Vec<(String, String)> {
     let [dir, output, context] = paths.map(|path| path.display().to_string());
     let constants =
         attempt.chain.env.iter().chain(&process.env).filter_map(|(name, template)| match template {
@@ -123,13 +123,12 @@ fn environment(
             _ => None,
         });
     let mut variables: BTreeMap<String, String> = constants.collect();
-    let mut gaps = BTreeMap::new();
     for (name, given) in &attempt.input.env {
         match given.as_plain() {
             Some(value) => drop(variables.insert(name.clone(), value.to_text())),
             None => {
                 variables.remove(name);
-                gaps.insert(name.clone(), given.clone());
+                gaps.env.insert(name.clone(), given.clone());
             }
         }
     }
@@ -143,10 +142,10 @@ fn environment(
         (CONTEXT_VARIABLE, context),
     ];
     for (name, value) in own {
-        gaps.remove(name);
+        gaps.env.remove(name);
         variables.insert(name.to_owned(), value);
     }
-    (variables.into_iter().collect(), gaps.into_iter().collect())
+    variables.into_iter().collect()
 }
 
 fn number(attempt: &Attempt) -> AttemptNo {
@@ -155,20 +154,20 @@ fn number(attempt: &Attempt) -> AttemptNo {
     AttemptNo(if reused { number - 1 } else { number })
 }
 
-fn stdin(attempt: &Attempt, process: &Process) -> (Option<Vec<u8>>, Option<Given>) {
+fn stdin(attempt: &Attempt, process: &Process, gaps: &mut Gaps) -> Option<Vec<u8>> {
     let constant = process.stdin.as_ref().and_then(|template| match template {
         Template::Const(value) => Some(value),
         _ => None,
     });
-    let bytes = |value: &Value| value.to_text().into_bytes();
-    match &attempt.input.stdin {
-        None => (constant.map(bytes), None),
-        Some(given) => match given.as_plain() {
-            Some(value) => (Some(bytes(value)), None),
-            // The process is started with an open input; what it reads is filled in.
-            None => (Some(Vec::new()), Some(given.clone())),
-        },
-    }
+    let value = match &attempt.input.stdin {
+        None => constant,
+        Some(given) => {
+            let value = given.as_plain();
+            gaps.stdin = if value.is_none() { Some(given.clone()) } else { None };
+            value
+        }
+    };
+    value.map(|value: &Value| value.to_text().into_bytes())
 }
 
 /// No file before there is something to write: only steps that name the variable have a context.

@@ -52,7 +52,7 @@ impl Secrets for NoSecrets {
 /// What of a launch is filled in when the attempt starts.
 #[derive(Default)]
 pub(crate) struct Gaps {
-    pub(crate) env: Vec<(String, Given)>,
+    pub(crate) env: BTreeMap<String, Given>,
     pub(crate) stdin: Option<Given>,
 }
 

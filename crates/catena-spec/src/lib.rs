@@ -22,3 +22,4 @@ pub use files::{Files, NoFiles, StepFile};
 pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};
 pub use source::{Position, Source, Span};
+pub use suggest::did_you_mean;

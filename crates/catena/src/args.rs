@@ -28,7 +28,7 @@ pub(crate) struct Place {
     /// Folder of the store, logs and private folders [default: $XDG_STATE_HOME/catena]
     #[arg(long, global = true, env = "CATENA_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// The store, an SQLite file [default: catena.db in the home folder]
+    /// The store, an SQLite file [default: `store` of the configuration, or catena.db in the home folder]
     #[arg(long, global = true, env = "CATENA_STORE", value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,
 }
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Ps(commands::ps::PsArgs),
     /// Look whether the store is whole
     Doctor(commands::doctor::DoctorArgs),
+    /// Show what is set, and by what
+    Config(commands::config::ConfigArgs),
     /// Print the version
     Version(commands::version::VersionArgs),
     /// Serve a folder as process helper; started by Catena itself

@@ -11,6 +11,7 @@ use catena_engine::{Config, Places};
 
 use crate::{
     args::Place,
+    config,
     exit::{Code, Failure},
 };
 
@@ -21,23 +22,34 @@ pub(crate) struct Locations {
     /// Logs, private folders, helper and socket: the home folder, or for a store elsewhere a folder beside it,
     /// since all of these belong to one store.
     pub(crate) root: PathBuf,
+    pub(crate) home: PathBuf,
+    pub(crate) origins: Origins,
+    pub(crate) config: Arc<config::Config>,
+}
+
+/// What decided where things are.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    pub(crate) home: String,
+    pub(crate) store: String,
 }
 
 impl Locations {
     pub(crate) fn find(place: &Place) -> Result<Self, Failure> {
-        let home = match &place.home {
-            Some(home) => absolute(home)?,
+        let config = Arc::new(config::Config::load()?);
+        let (home, home_origin) = match &place.home {
+            Some(home) => (absolute(home)?, given_by("CATENA_HOME", "--home", home)),
             None => default_home()?,
         };
         let own = home.join("catena.db");
-        match &place.store {
-            None => Ok(Self { store: own, root: home }),
-            Some(store) => {
-                let store = absolute(store)?;
-                let root = if store == own { home } else { beside(&store) };
-                Ok(Self { store, root })
-            }
-        }
+        let (store, store_origin) = match (&place.store, &config.store) {
+            (Some(store), _) => (absolute(store)?, given_by("CATENA_STORE", "--store", store)),
+            (None, Some(set)) => (absolute(&set.value)?, config.place(set.line)),
+            (None, None) => (own.clone(), "home".to_owned()),
+        };
+        let root = if store == own { home.clone() } else { beside(&store) };
+        let origins = Origins { home: home_origin, store: store_origin };
+        Ok(Self { store, root, home, origins, config })
     }
 
     pub(crate) fn places(&self) -> Places {
@@ -55,6 +67,9 @@ impl Locations {
         };
         let mut config = Config::new(&self.root, Arc::new(helper));
         config.store.clone_from(&self.store);
+        config.secrets = Arc::clone(&self.config.secrets) as _;
+        // A step has a secret because it asks for it, not because this process was started with it.
+        config.environment.retain(|(name, _)| !self.config.secrets.is_source(name));
         Ok(config)
     }
 }
@@ -72,11 +87,17 @@ fn beside(store: &Path) -> PathBuf {
     name.into()
 }
 
-fn default_home() -> Result<PathBuf, Failure> {
+/// Which of two ways said so; where both say the same it makes no difference.
+fn given_by(variable: &str, option: &str, value: &Path) -> String {
+    let is_variable = std::env::var_os(variable).is_some_and(|set| set == value.as_os_str());
+    if is_variable { variable } else { option }.to_owned()
+}
+
+fn default_home() -> Result<(PathBuf, String), Failure> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
-    let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
-    state.map(|state| state.join("catena")).ok_or_else(|| {
+    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).map(|s| (s, "XDG_STATE_HOME"));
+    let state = state.or_else(|| Some((variable("HOME")?.join(".local/state"), "default")));
+    state.map(|(state, origin)| (state.join("catena"), origin.to_owned())).ok_or_else(|| {
         Failure::new(Code::Environment, "neither HOME nor XDG_STATE_HOME says where the store is")
             .next("catena --home DIR …")
     })

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod document;
 mod exit;
 mod home;
@@ -29,14 +30,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
-    let locations = home::Locations::find(&arguments.place)?;
-    match arguments.command {
-        Command::Run(args) => commands::run::run(&args, &locations),
+    let Arguments { place, command } = arguments;
+    // Asked for only by commands that need it: the others work with a broken configuration, too.
+    let locations = || home::Locations::find(&place);
+    match command {
+        Command::Run(args) => commands::run::run(&args, &locations()?),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
-        Command::Ps(args) => commands::ps::run(&args, &locations),
-        Command::Doctor(args) => commands::doctor::run(&args, &locations),
-        Command::Version(args) => commands::version::run(&args, &locations),
+        Command::Ps(args) => commands::ps::run(&args, &locations()?),
+        Command::Doctor(args) => commands::doctor::run(&args, &locations()?),
+        Command::Config(args) => commands::config::run(&args, &locations()?),
+        Command::Version(args) => commands::version::run(&args, &locations()?),
         Command::Helper(args) => commands::helper::run(&args),
     }
 }
