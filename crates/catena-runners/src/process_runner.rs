@@ -332,13 +332,13 @@ impl ProcessRunner {
         let book = self.book();
         let Some(key) = book.keys.get(report.token()).copied() else { return };
         let Some(live) = book.live.get(&key) else { return };
-        let (expected, mask) = (live.expected, live.mask.clone());
+        let (expected, mask, beginning) = (live.expected, live.mask.clone(), live.beginning);
         let output = mask.as_ref().map(|_| live.launch.output.clone());
         drop(book);
         let answer = match report {
             Report::Ended(ended) => classify::ended(ended, expected),
             Report::CannotStart(refused) => classify::cannot_start(refused),
-            Report::Unknown { .. } => Answer::Lost { message: "the machine was restarted".into() },
+            Report::Unknown { .. } => Answer::Lost { message: why_unknown(beginning).into() },
         };
         // The helper has masked what it tells, except where it died with the attempt.
         if matches!(answer, Answer::Lost { .. })
@@ -397,6 +397,15 @@ impl ProcessRunner {
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What it means that a helper does not know an attempt which it was not to start.
+fn why_unknown(beginning: Beginning) -> &'static str {
+    match beginning {
+        Beginning::Fresh | Beginning::Recovered { same_boot: false } => "the machine was restarted",
+        // It could not be prepared again, so it was not started either.
+        Beginning::Recovered { same_boot: true } => "the process helper does not know it",
     }
 }
 
