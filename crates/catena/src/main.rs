@@ -40,7 +40,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Ps(args) => commands::ps::run(&args, &locations()?),
         Command::Doctor(args) => commands::doctor::run(&args, &locations()?),
         Command::Config(args) => commands::config::run(&args, &locations()?),
-        Command::Version(args) => commands::version::run(&args, &locations()?),
+        Command::Version(args) => commands::version::run(&args, locations),
         Command::Helper(args) => commands::helper::run(&args),
     }
 }
