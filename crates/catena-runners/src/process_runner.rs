@@ -89,10 +89,19 @@ struct Live {
     mask: Option<Arc<Mask>>,
     /// The connection that it was last sent on; 0 before the first.
     sent_on: u64,
-    /// It has been written to that connection, so that the helper knows what a stop is about.
-    is_sent: bool,
+    way: Way,
     stopping: bool,
     beginning: Beginning,
+}
+
+/// How far a launch is on its way to the helper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Its secrets are being asked for.
+    Sealed,
+    Ready,
+    /// Written to the connection, so that the helper knows what a stop is about.
+    Sent,
 }
 
 /// The secrets of an attempt that are still to be asked for.
@@ -150,18 +159,18 @@ impl ProcessRunner {
         let beginning = attempt.beginning;
         let mut book = self.book();
         book.keys.insert(token, attempt.key);
+        let has_secrets = !attempt.chain.secrets().is_empty();
         let live = Live {
             expected,
             launch,
             filling: None,
             mask: None,
             sent_on: 0,
-            is_sent: false,
+            way: if has_secrets { Way::Sealed } else { Way::Ready },
             stopping: false,
             beginning,
         };
         book.live.insert(attempt.key, live);
-        let has_secrets = !attempt.chain.secrets().is_empty();
         Ok(has_secrets.then(|| Sealed { chain: Arc::clone(&attempt.chain), gaps }))
     }
 
@@ -179,9 +188,8 @@ impl ProcessRunner {
         let filling = unsealed.fill(&sealed.gaps);
         let mut book = self.book();
         let Some(live) = book.live.get_mut(&key) else { return Ok(()) };
-        live.mask = unsealed.mask();
+        (live.mask, live.way) = (unsealed.mask(), Way::Ready);
         match (filling, live.beginning) {
-            (_, Beginning::Fresh) if live.stopping => return Err(Answer::Cancelled {}),
             (Ok(filling), _) => live.filling = Some(Arc::new(filling)),
             (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
             // It may be running, with the secrets that were there: its end is what counts.
@@ -256,7 +264,7 @@ impl ProcessRunner {
             let Some(live) = book.live.get_mut(&key).filter(|live| live.sent_on < serial) else {
                 return Ok(());
             };
-            (live.sent_on, live.is_sent) = (serial, false);
+            (live.sent_on, live.way) = (serial, Way::Ready);
             (live.launch.clone(), live.filling.clone())
         };
         if let Some(filling) = filling {
@@ -271,7 +279,7 @@ impl ProcessRunner {
     fn is_to_stop(&self, key: AttemptKey) -> bool {
         let mut book = self.book();
         let Some(live) = book.live.get_mut(&key) else { return false };
-        live.is_sent = true;
+        live.way = Way::Sent;
         live.stopping
     }
 
@@ -423,15 +431,19 @@ impl StepRunner for ProcessRunner {
             let mut book = self.book();
             let Some(live) = book.live.get_mut(&key) else { return };
             live.stopping = true;
-            if !live.is_sent {
+            match (live.way, live.beginning) {
+                // However long its secrets take: it has not begun, and now it never does.
+                (Way::Sealed, Beginning::Fresh) => None,
                 // Whoever sends it sends this behind it.
-                return;
+                (Way::Sealed | Way::Ready, _) => return,
+                (Way::Sent, _) => Some(live.launch.token.clone()),
             }
-            live.launch.token.clone()
         };
-        if let Some((client, _)) = self.current() {
+        match (token, self.current()) {
+            (None, _) => self.answer(key, Answer::Cancelled {}),
             // Over the next connection it is asked again.
-            drop(client.stop(token, GRACE_MS));
+            (Some(token), Some((client, _))) => drop(client.stop(token, GRACE_MS)),
+            (Some(_), None) => {}
         }
     }
 

@@ -204,8 +204,15 @@ fn a_secret_is_asked_for_aside_and_comes_with_the_launch() {
 fn who_is_stopped_before_its_secrets_are_there_is_never_started() {
     let (fixture, tell) = start_with_secret(Beginning::Fresh);
     fixture.runner.stop(KEY);
-    tell.send(Some("hunter2")).unwrap();
     assert_eq!(fixture.answers.recv_timeout(PATIENCE).unwrap(), Answer::Cancelled {});
+    tell.send(Some("hunter2")).unwrap();
+    let second = Attempt { key: AttemptKey { attempt: AttemptNo(2), ..KEY }, ..attempt(Beginning::Fresh) };
+    let runner = Arc::clone(&fixture.runner);
+    let starting = std::thread::spawn(move || runner.start(second));
+    let launch = read_line(&mut fixture.accept(&[]));
+    assert!(launch.contains("store/7/1/0.2"), "the first that the helper hears of is the second attempt");
+    drop(fixture);
+    starting.join().unwrap();
 }
 
 #[test]
