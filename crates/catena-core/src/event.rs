@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     failure::Failure,
+    given::Given,
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
     state::Origin,
     status::End,
@@ -154,15 +155,15 @@ pub enum SkipReason {
     When,
 }
 
-/// The resolved input of a visit's attempts: the parts of the step that are not constant.
+/// The resolved input of a visit's attempts: the parts of the step that are not constant. Secrets stand in it by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, Value>,
+    pub env: BTreeMap<String, Given>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Value>,
+    pub stdin: Option<Given>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
 }

@@ -17,6 +17,8 @@ pub enum FailureType {
     /// A process that could not be started: no such program, no permission, no such folder.
     CannotStart,
     TemplateError,
+    /// A secret that the step needs has no value where the engine runs.
+    SecretMissing,
     /// `parse` could not read what the step wrote.
     ParseError,
     ResultTooLarge,
@@ -29,12 +31,13 @@ pub enum FailureType {
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 9] = [
+    const NAMED: [(Self, &'static str); 10] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
         (Self::CannotStart, "cannot_start"),
         (Self::TemplateError, "template_error"),
+        (Self::SecretMissing, "secret_missing"),
         (Self::ParseError, "parse_error"),
         (Self::ResultTooLarge, "result_too_large"),
         (Self::Lost, "lost"),

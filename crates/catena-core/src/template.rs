@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use crate::{
     expr::{Expr, ExprError, Scope},
-    failure::Failure,
+    failure::{Failure, FailureType},
+    given::{Given, GivenPart},
+    secret::{SECRETS, SecretName},
     value::Value,
 };
 
@@ -19,6 +21,8 @@ pub enum Template {
     Const(Value),
     /// Exactly one expression: its value keeps its type.
     Expr(Expr),
+    /// Exactly one secret.
+    Secret(SecretName),
     Text(Vec<Part>),
     List(Vec<Template>),
     Map(Vec<(String, Template)>),
@@ -29,6 +33,8 @@ pub enum Template {
 pub enum Part {
     Text(String),
     Expr(Expr),
+    /// Never evaluated: filled in where an attempt is started.
+    Secret(SecretName),
 }
 
 /// A scanned text, and the ranges of the braces in it that mean something else than one might think.
@@ -46,6 +52,8 @@ pub enum ScanError {
     UnknownName { name: String, range: Range<usize> },
     #[error("`{name}` is a known name, but this is no expression: {message}")]
     NoExpression { name: String, message: String, range: Range<usize> },
+    #[error("a secret must stand alone in its braces, as in `{{secrets.API_KEY}}`")]
+    SecretNotAlone { range: Range<usize> },
 }
 
 /// How far behind a `{` its `}` is looked for.
@@ -70,6 +78,7 @@ impl Template {
         match self {
             Self::Const(value) => Ok(value.clone()),
             Self::Expr(expr) => expr.eval(scope),
+            Self::Secret(name) => Err(misplaced(name)),
             Self::Text(parts) => eval_text(parts, scope).map(Value::text),
             Self::List(items) => {
                 let items: Result<Vec<Json>, Failure> = items.iter().map(|t| eval_json(t, scope)).collect();
@@ -83,15 +92,56 @@ impl Template {
         }
     }
 
+    /// As `eval`, where secrets may stand.
+    pub fn give(&self, scope: &dyn Scope) -> Result<Given, Failure> {
+        if self.secrets().is_empty() {
+            return self.eval(scope).map(Given::Plain);
+        }
+        match self {
+            Self::Const(_) | Self::Expr(_) => self.eval(scope).map(Given::Plain),
+            Self::Secret(name) => Ok(Given::Secret(name.clone())),
+            Self::Text(parts) => {
+                let parts: Result<Vec<GivenPart>, Failure> = parts.iter().map(|p| p.give(scope)).collect();
+                Ok(Given::Text(parts?))
+            }
+            Self::List(items) => {
+                let items: Result<Vec<Given>, Failure> = items.iter().map(|t| t.give(scope)).collect();
+                Ok(Given::List(items?))
+            }
+            Self::Map(fields) => {
+                let fields: Result<Vec<(String, Given)>, Failure> =
+                    fields.iter().map(|(key, t)| Ok((key.clone(), t.give(scope)?))).collect();
+                Ok(Given::Map(fields?))
+            }
+        }
+    }
+
+    /// Every secret in it, in order.
+    pub fn secrets(&self) -> Vec<&SecretName> {
+        match self {
+            Self::Const(_) | Self::Expr(_) => Vec::new(),
+            Self::Secret(name) => vec![name],
+            Self::Text(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text(_) | Part::Expr(_) => None,
+                    Part::Secret(name) => Some(name),
+                })
+                .collect(),
+            Self::List(items) => items.iter().flat_map(Self::secrets).collect(),
+            Self::Map(fields) => fields.iter().flat_map(|(_, t)| t.secrets()).collect(),
+        }
+    }
+
     /// Every expression in it, in order.
     pub fn exprs(&self) -> Vec<&Expr> {
         match self {
-            Self::Const(_) => Vec::new(),
+            Self::Const(_) | Self::Secret(_) => Vec::new(),
             Self::Expr(expr) => vec![expr],
             Self::Text(parts) => parts
                 .iter()
                 .filter_map(|part| match part {
-                    Part::Text(_) => None,
+                    Part::Text(_) | Part::Secret(_) => None,
                     Part::Expr(expr) => Some(expr),
                 })
                 .collect(),
@@ -105,6 +155,21 @@ impl Template {
     }
 }
 
+impl Part {
+    fn give(&self, scope: &dyn Scope) -> Result<GivenPart, Failure> {
+        Ok(match self {
+            Self::Text(literal) => GivenPart::Text(literal.clone()),
+            Self::Expr(expr) => GivenPart::Text(expr.eval(scope)?.to_text()),
+            Self::Secret(name) => GivenPart::Secret(name.clone()),
+        })
+    }
+}
+
+fn misplaced(name: &SecretName) -> Failure {
+    let message = format!("`secrets.{name}` stands where no secret may stand");
+    Failure::lasting(FailureType::TemplateError, message)
+}
+
 fn eval_json(template: &Template, scope: &dyn Scope) -> Result<Json, Failure> {
     template.eval(scope).map(|value| value.as_json().clone())
 }
@@ -115,6 +180,7 @@ fn eval_text(parts: &[Part], scope: &dyn Scope) -> Result<String, Failure> {
         match part {
             Part::Text(literal) => text.push_str(literal),
             Part::Expr(expr) => text.push_str(&expr.eval(scope)?.to_text()),
+            Part::Secret(name) => return Err(misplaced(name)),
         }
     }
     Ok(text)
@@ -132,8 +198,8 @@ struct Scanner<'a> {
 /// What stands behind a `{`.
 enum Braced {
     Text,
-    /// The expression, and the position behind its `}`.
-    Expression(Expr, usize),
+    /// The expression or secret, and the position behind its `}`.
+    Expression(Part, usize),
 }
 
 impl Scanner<'_> {
@@ -149,7 +215,7 @@ impl Scanner<'_> {
             } else {
                 match self.braced(brace)? {
                     Braced::Text => self.take_text(1),
-                    Braced::Expression(expr, end) => self.take_expr(expr, end),
+                    Braced::Expression(part, end) => self.take_part(part, end),
                 }
             }
         }
@@ -162,11 +228,11 @@ impl Scanner<'_> {
         self.at += bytes;
     }
 
-    fn take_expr(&mut self, expr: Expr, end: usize) {
+    fn take_part(&mut self, part: Part, end: usize) {
         if !self.literal.is_empty() {
             self.parts.push(Part::Text(std::mem::take(&mut self.literal)));
         }
-        self.parts.push(Part::Expr(expr));
+        self.parts.push(part);
         self.at = end;
     }
 
@@ -187,7 +253,7 @@ impl Scanner<'_> {
         let inner = &self.text[brace + 1..];
         if let Some(said) = inner.strip_prefix('=') {
             return match self.first_expression(brace + 2, said) {
-                Ok((expr, end)) => Ok(Braced::Expression(expr, end)),
+                Ok((expr, end)) => Self::expression(expr, brace..end),
                 Err(_) => Ok(Braced::Text),
             };
         }
@@ -197,10 +263,21 @@ impl Scanner<'_> {
         }
         let found = self.first_expression(brace + 1, inner);
         match (found, (self.is_known)(name)) {
-            (Ok((expr, end)), true) => Ok(Braced::Expression(expr, end)),
+            (Ok((expr, end)), true) => Self::expression(expr, brace..end),
             (Ok((_, end)), false) => Err(ScanError::UnknownName { name: name.to_owned(), range: brace..end }),
             (Err(None), _) | (Err(Some(_)), false) => Ok(Braced::Text),
             (Err(Some(error)), true) => Err(self.no_expression(brace, name, error)),
+        }
+    }
+
+    /// A secret is a part of its own and is never evaluated; what else an expression could make of it could be
+    /// seen by others.
+    fn expression(expr: Expr, range: Range<usize>) -> Result<Braced, ScanError> {
+        let end = range.end;
+        match SecretName::of_expression(expr.source()) {
+            Some(name) => Ok(Braced::Expression(Part::Secret(name), end)),
+            None if expr.roots().any(|root| root == SECRETS) => Err(ScanError::SecretNotAlone { range }),
+            None => Ok(Braced::Expression(Part::Expr(expr), end)),
         }
     }
 
@@ -228,6 +305,7 @@ impl Scanner<'_> {
             (0, _) => Template::Const(Value::text(self.literal)),
             (1, true) => match self.parts.remove(0) {
                 Part::Expr(expr) => Template::Expr(expr),
+                Part::Secret(name) => Template::Secret(name),
                 Part::Text(text) => Template::Const(Value::text(text)),
             },
             (_, true) => Template::Text(self.parts),
@@ -295,6 +373,26 @@ mod tests {
         check("{{x}}", Ok(json!("{x}")));
         check("{{ nobody }} }} {{", Ok(json!("{{ nobody }} }} {{")));
         check(r#"{x ~ "}"}"#, Ok(json!("7}")));
+    }
+
+    #[test]
+    fn a_secret_is_a_part_of_its_own() {
+        let scan = |text| Template::scan(text, &|name| ["secrets", "x"].contains(&name));
+        let give = |text| serde_json::to_value(scan(text).unwrap().template.give(&Names).unwrap()).unwrap();
+        assert_eq!(give("{secrets.KEY}"), json!({"$catena": {"secret": "KEY"}}));
+        assert_eq!(give("{= secrets.KEY }"), json!({"$catena": {"secret": "KEY"}}));
+        let parts = json!([{"text": "a "}, {"secret": "A"}, {"text": "7"}, {"secret": "B"}]);
+        assert_eq!(give("a { secrets.A }{x}{secrets.B}"), json!({"$catena": {"text": parts}}));
+        assert_eq!(give("{{secrets.KEY}}"), json!("{secrets.KEY}"));
+        let secret = scan("{secrets.KEY}").unwrap().template;
+        assert_eq!(secret.eval(&Names).unwrap_err().kind, FailureType::TemplateError);
+        for text in
+            ["{secrets}", "{secrets.A | upper}", "{secrets[\"A\"]}", "{secrets.A.b}", "a {x ~ secrets.A}"]
+        {
+            assert!(matches!(scan(text), Err(ScanError::SecretNotAlone { .. })), "{text}");
+        }
+        let unknown = Template::scan("{secrets.A}", &|_| false);
+        assert!(matches!(unknown, Err(ScanError::UnknownName { .. })));
     }
 
     #[test]

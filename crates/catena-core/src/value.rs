@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 pub const INLINE_MAX_BYTES: usize = 64 * 1024;
 
 /// Marks what is not a plain value where a value is stored; see [`Value`]'s serial form.
-const MARKER: &str = "$catena";
+pub(crate) const MARKER: &str = "$catena";
 
 /// A JSON value behind a shared pointer: cloning is cheap.
 ///

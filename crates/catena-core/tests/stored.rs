@@ -9,12 +9,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use catena_core::{
     Chain, Event, ExecutionId, State, Timestamp,
-    chain::{ErrorPolicy, WaitFor},
+    chain::{ErrorPolicy, Process, StepDraft, WaitFor, Work},
     event::Answer,
+    template::Template,
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, parallel, task},
+    draft::{Change, Steps, chain, for_each, group, id, parallel, task},
     sim::{fail, succeed},
 };
 use serde_json::{Value as Json, json};
@@ -47,7 +48,20 @@ fn fixtures() -> Vec<(&'static str, Steps, Script)> {
     };
     let once = vec![task("pay")];
     let lost: Script = |_, _| (Answer::Lost { message: "gone".into() }, 5);
-    vec![("saga", saga, outcomes), ("quarantined", once, lost)]
+    let env = [("AUTH", "Bearer {secrets.API_KEY}"), ("KEY", "{secrets.API_KEY}"), ("DAY", "{now}")];
+    let process = Process {
+        env: env.map(|(name, text)| (name.to_owned(), template(text))).into(),
+        stdin: Some(Template::List(vec![template("{now}"), template("{secrets.DB}")])),
+        ..Process::default()
+    };
+    let work = Work::Shell { script: "fetch".into(), interpreter: None, process };
+    let secrets = vec![StepDraft::new(id("fetch"), work)];
+    let done: Script = |_, _| (succeed("done"), 5);
+    vec![("saga", saga, outcomes), ("quarantined", once, lost), ("secrets", secrets, done)]
+}
+
+fn template(text: &str) -> Template {
+    Template::scan(text, &|name| ["secrets", "now"].contains(&name)).expect("a template").template
 }
 
 fn path(name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use catena_core::ExecutionId;
-use catena_runners::{Functions, HelperCommand, Places};
+use catena_runners::{Functions, HelperCommand, NoSecrets, Places, Secrets};
 
 use crate::clock::{Clock, SystemClock};
 
@@ -15,6 +15,8 @@ pub struct Config {
     /// Attempts that may run at once.
     pub slots: u32,
     pub functions: Functions,
+    /// Asked when an execution is started, and again at the start of each attempt.
+    pub secrets: Arc<dyn Secrets>,
     /// Makes the command of the process helper: this program, with the arguments that make it serve the folder.
     pub helper: HelperCommand,
     /// What the processes of steps start from.
@@ -44,6 +46,7 @@ impl Config {
             places: Places::new(home),
             slots: u32::try_from(4 * cores).unwrap_or(u32::MAX).max(8),
             functions: Functions::default(),
+            secrets: Arc::new(NoSecrets),
             helper,
             environment: inherited_environment(),
             clock: Arc::new(SystemClock),

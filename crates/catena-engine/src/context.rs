@@ -15,7 +15,11 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
         Work::Shell { script, .. } => script.contains(CONTEXT_VARIABLE),
         Work::Command { argv, .. } => argv.iter().any(|argument| match argument {
             Template::Const(value) => value.to_text().contains(CONTEXT_VARIABLE),
-            Template::Expr(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => false,
+            Template::Expr(_)
+            | Template::Secret(_)
+            | Template::Text(_)
+            | Template::List(_)
+            | Template::Map(_) => false,
         }),
         Work::File { .. }
         | Work::Function { .. }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use catena_core::ExecutionId;
-use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner};
+use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner, Secrets, Sources};
 use catena_store::{
     Actor, ExecutionFilter, ExecutionRow, Lease, Store,
     sqlite::{HostLock, SqliteStore},
@@ -33,6 +33,7 @@ pub struct Engine {
     recovered: Vec<ExecutionId>,
     damaged: Vec<(ExecutionId, String)>,
     folds: Arc<AtomicU64>,
+    secrets: Arc<dyn Secrets>,
     stream_ttl: std::time::Duration,
     _lock: HostLock,
 }
@@ -82,8 +83,8 @@ impl Engine {
                 dispatcher.run();
             })
             .map_err(Error::io("start the dispatcher"))?;
-        let (dispatcher, stream_ttl) = (Some(thread), config.stream_ttl);
-        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, folds, stream_ttl, _lock: lock })
+        let (dispatcher, stream_ttl, secrets) = (Some(thread), config.stream_ttl, config.secrets);
+        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, folds, secrets, stream_ttl, _lock: lock })
     }
 
     /// The unfinished executions that were found and are going on; those that wait for a person are not.
@@ -101,8 +102,14 @@ impl Engine {
         self.folds.load(Ordering::Relaxed)
     }
 
-    /// Starts an execution; returns when its start is durable, with its number.
+    /// Starts an execution; returns when its start is durable, with its number. Refused where a secret of the chain
+    /// has no value: later, half of the chain may have run.
     pub fn start(&self, request: StartRequest) -> Result<Started, Error> {
+        let secrets = request.version.chain.secrets().iter();
+        let missing: Vec<_> = secrets.filter_map(|name| self.secrets.resolve(name).err()).collect();
+        if !missing.is_empty() {
+            return Err(Error::SecretsMissing(missing));
+        }
         let is_known = self.shared.store.has_version(&request.version.digest)?;
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
     }
@@ -215,13 +222,14 @@ fn launcher(
 ) -> Result<Launcher, Error> {
     let sink = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
-    let functions = FunctionRunner::new(config.functions.clone(), threads, sink.clone())
-        .map_err(Error::io("start the threads of functions"))?;
-    let (places, files) =
-        (config.places.clone(), Box::new(StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>)));
+    let functions =
+        FunctionRunner::new(config.functions.clone(), threads, Arc::clone(&config.secrets), sink.clone())
+            .map_err(Error::io("start the threads of functions"))?;
+    let files = Box::new(StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>));
+    let sources = Sources { files, secrets: Arc::clone(&config.secrets) };
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
-    let processes = ProcessRunner::new(places, files, helper, sqlite.id(), sink);
+    let processes = ProcessRunner::new(config.places.clone(), sources, helper, sqlite.id(), sink);
     Ok(Launcher::new(functions, processes))
 }
 

@@ -1,6 +1,7 @@
 //! What an engine answers when it cannot do what it was asked.
 
 use catena_core::{ExecutionId, Rejection, chain::ParamProblem};
+use catena_runners::SecretMissing;
 use catena_store::Error as StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub enum Error {
     UnknownExecution(ExecutionId),
     #[error("{}", list(.0))]
     Params(Vec<ParamProblem>),
+    #[error("{}", list(.0))]
+    SecretsMissing(Vec<SecretMissing>),
     #[error("key `{key}` was used for execution {execution} with another definition or input")]
     KeyConflict { key: String, execution: ExecutionId },
     /// A storage error stopped the engine; nothing acknowledged is lost.
@@ -50,12 +53,12 @@ impl Error {
             Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
             Self::Params(_) => Kind::Input,
             Self::Host { kind, .. } => *kind,
-            Self::Io { .. } => Kind::Environment,
+            Self::Io { .. } | Self::SecretsMissing(_) => Kind::Environment,
         }
     }
 }
 
-fn list(problems: &[ParamProblem]) -> String {
+fn list<T: ToString>(problems: &[T]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -14,7 +14,7 @@ mod launch;
 mod load;
 mod start;
 
-pub use catena_runners::{Call, Functions, Places};
+pub use catena_runners::{Call, Functions, NoSecrets, Places, Secret, SecretMissing, Secrets};
 
 pub use self::{
     clock::{Clock, ManualClock, SystemClock},

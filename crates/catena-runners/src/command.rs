@@ -25,7 +25,7 @@ fn refuse_option(template: &Template, position: usize, word: &str) -> Result<(),
     let begins_with_data = match template {
         Template::Const(_) => false,
         Template::Text(parts) => !matches!(parts.first(), Some(catena_core::template::Part::Text(_))),
-        Template::Expr(_) | Template::List(_) | Template::Map(_) => true,
+        Template::Expr(_) | Template::Secret(_) | Template::List(_) | Template::Map(_) => true,
     };
     if begins_with_data && word.starts_with('-') {
         let message = format!("argument {position} would be `{word}`: data may not begin with a dash");

@@ -13,7 +13,13 @@ use std::{
 
 use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer, value::INLINE_MAX_BYTES};
 
-use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start, threads::Threads};
+use crate::{
+    Attempt, AttemptKey, Beginning, Sink, StepRunner,
+    mask::Mask,
+    prepare::cannot_start,
+    secrets::{Secrets, Unsealed},
+    threads::Threads,
+};
 
 /// A registered function.
 pub type Function = dyn Fn(&Call) -> Result<Value, Failure> + Send + Sync;
@@ -47,6 +53,8 @@ pub struct Call {
     pub checkpoints: BTreeMap<String, Value>,
     cancelled: Arc<AtomicBool>,
     sink: Arc<dyn Sink>,
+    /// Of the secrets of its chain: a function is given none, but may come across them.
+    mask: Option<Arc<Mask>>,
 }
 
 impl Call {
@@ -66,6 +74,10 @@ impl Call {
         if value.is_larger_than(INLINE_MAX_BYTES) {
             return Err(format!("a checkpoint has at most {INLINE_MAX_BYTES} bytes"));
         }
+        let value = match &self.mask {
+            Some(mask) => mask.value(&value),
+            None => value,
+        };
         let (sender, receiver) = channel();
         let recorded = Box::new(move |result| drop(sender.send(result)));
         self.sink.checkpoint(self.key, name.to_owned(), value, recorded);
@@ -76,6 +88,7 @@ impl Call {
 pub struct FunctionRunner {
     functions: Functions,
     sink: Arc<dyn Sink>,
+    secrets: Arc<dyn Secrets>,
     /// The threads: kept warm, bounded by the slots of the engine.
     threads: Threads,
     live: Arc<Mutex<HashMap<AttemptKey, Arc<AtomicBool>>>>,
@@ -83,9 +96,14 @@ pub struct FunctionRunner {
 
 impl FunctionRunner {
     /// `threads` bounds how many calls run at once.
-    pub fn new(functions: Functions, threads: usize, sink: Arc<dyn Sink>) -> std::io::Result<Self> {
+    pub fn new(
+        functions: Functions,
+        threads: usize,
+        secrets: Arc<dyn Secrets>,
+        sink: Arc<dyn Sink>,
+    ) -> std::io::Result<Self> {
         let threads = Threads::new(threads)?;
-        Ok(Self { functions, sink, threads, live: Arc::default() })
+        Ok(Self { functions, sink, secrets, threads, live: Arc::default() })
     }
 
     fn call(&self, attempt: Attempt) -> Result<(), Answer> {
@@ -102,11 +120,18 @@ impl FunctionRunner {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
+        let secrets = Arc::clone(&self.secrets);
         self.threads.run(move || {
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
-            let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink };
+            let has_secrets = !attempt.chain.secrets().is_empty();
+            let mask = if has_secrets { Unsealed::of(&attempt.chain, &*secrets).mask() } else { None };
+            let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink, mask };
             let answer = answer(&*function, &call);
+            let answer = match &call.mask {
+                Some(mask) => mask.answer(answer),
+                None => answer,
+            };
             live.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             call.sink.ended(key, answer);
         });

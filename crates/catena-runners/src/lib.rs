@@ -6,13 +6,17 @@ mod classify;
 mod command;
 mod file;
 mod function;
+mod mask;
 mod prepare;
 pub mod process;
 mod process_runner;
+mod secrets;
 mod shell;
 mod threads;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
 pub use function::{Call, Function, FunctionRunner, Functions};
+pub use mask::MASKED_MIN_BYTES;
 pub use prepare::CONTEXT_VARIABLE;
-pub use process_runner::{Files, HelperAccess, HelperCommand, ProcessRunner, RunnerError};
+pub use process_runner::{Files, HelperAccess, HelperCommand, ProcessRunner, RunnerError, Sources};
+pub use secrets::{NoSecrets, Secret, SecretMissing, Secrets};

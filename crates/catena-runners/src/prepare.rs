@@ -18,6 +18,7 @@ use crate::{
     Attempt, Beginning, Places, command, file,
     process::{Launch, Token, WhenUnknown},
     process_runner::Files,
+    secrets::Gaps,
     shell,
 };
 
@@ -32,12 +33,13 @@ pub(crate) struct Invocation {
     pub(crate) args: Vec<String>,
 }
 
+/// All but the secrets, which take their time and belong to the moment of the start.
 pub(crate) fn launch(
     attempt: &Attempt,
     token: Token,
     places: &Places,
     files: &dyn Files,
-) -> Result<Launch, Failure> {
+) -> Result<(Launch, Gaps), Failure> {
     let step = attempt.step();
     let process = step.work.process().ok_or_else(|| cannot_start("the step's kind has no process"))?;
     let Invocation { program, args } = match &step.work {
@@ -54,13 +56,14 @@ pub(crate) fn launch(
     let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
     let (output, context) = (own("output"), own("context"));
     write_context(attempt, &dir, &context)?;
-    Ok(Launch {
+    let mut gaps = Gaps::default();
+    let launch = Launch {
         token,
         program,
         args,
-        env: environment(attempt, process, [&dir, &output, &context]),
+        env: environment(attempt, process, [&dir, &output, &context], &mut gaps),
         cwd: workdir(&attempt.chain, process, places),
-        stdin: stdin(attempt, process),
+        stdin: stdin(attempt, process, &mut gaps),
         timeout_ms: step.timeout_ms,
         grace_ms: GRACE_MS,
         log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
@@ -71,7 +74,9 @@ pub(crate) fn launch(
             Beginning::Fresh | Beginning::Recovered { same_boot: true } => WhenUnknown::Start,
             Beginning::Recovered { same_boot: false } => WhenUnknown::Report,
         },
-    })
+        hidden: Vec::new(),
+    };
+    Ok((launch, gaps))
 }
 
 /// A launch that attaches to what may be running, and starts nothing.
@@ -91,6 +96,7 @@ pub(crate) fn attach(attempt: &Attempt, token: Token, places: &Places) -> Launch
         dir,
         capture_max: 0,
         unknown: WhenUnknown::Report,
+        hidden: Vec::new(),
     }
 }
 
@@ -104,7 +110,12 @@ fn workdir(chain: &Chain, process: &Process, places: &Places) -> PathBuf {
 }
 
 /// The chain's variables, the step's over them, and what every step gets over all.
-fn environment(attempt: &Attempt, process: &Process, paths: [&Path; 3]) -> Vec<(String, String)> {
+fn environment(
+    attempt: &Attempt,
+    process: &Process,
+    paths: [&Path; 3],
+    gaps: &mut Gaps,
+) -> Vec<(String, String)> {
     let [dir, output, context] = paths.map(|path| path.display().to_string());
     let constants =
         attempt.chain.env.iter().chain(&process.env).filter_map(|(name, template)| match template {
@@ -112,7 +123,15 @@ fn environment(attempt: &Attempt, process: &Process, paths: [&Path; 3]) -> Vec<(
             _ => None,
         });
     let mut variables: BTreeMap<String, String> = constants.collect();
-    variables.extend(attempt.input.env.iter().map(|(name, value)| (name.clone(), value.to_text())));
+    for (name, given) in &attempt.input.env {
+        match given.as_plain() {
+            Some(value) => drop(variables.insert(name.clone(), value.to_text())),
+            None => {
+                variables.remove(name);
+                gaps.env.insert(name.clone(), given.clone());
+            }
+        }
+    }
     let own = [
         ("CATENA_EXECUTION_ID", attempt.key.execution.to_string()),
         ("CATENA_STEP", attempt.step().id.to_string()),
@@ -122,7 +141,10 @@ fn environment(attempt: &Attempt, process: &Process, paths: [&Path; 3]) -> Vec<(
         ("CATENA_OUTPUT", output),
         (CONTEXT_VARIABLE, context),
     ];
-    variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    for (name, value) in own {
+        gaps.env.remove(name);
+        variables.insert(name.to_owned(), value);
+    }
     variables.into_iter().collect()
 }
 
@@ -132,12 +154,20 @@ fn number(attempt: &Attempt) -> AttemptNo {
     AttemptNo(if reused { number - 1 } else { number })
 }
 
-fn stdin(attempt: &Attempt, process: &Process) -> Option<Vec<u8>> {
+fn stdin(attempt: &Attempt, process: &Process, gaps: &mut Gaps) -> Option<Vec<u8>> {
     let constant = process.stdin.as_ref().and_then(|template| match template {
         Template::Const(value) => Some(value),
         _ => None,
     });
-    attempt.input.stdin.as_ref().or(constant).map(|value: &Value| value.to_text().into_bytes())
+    let value = match &attempt.input.stdin {
+        None => constant,
+        Some(given) => {
+            let value = given.as_plain();
+            gaps.stdin = if value.is_none() { Some(given.clone()) } else { None };
+            value
+        }
+    };
+    value.map(|value: &Value| value.to_text().into_bytes())
 }
 
 /// No file before there is something to write: only steps that name the variable have a context.

@@ -13,13 +13,15 @@ use std::{
     time::Duration,
 };
 
-use catena_core::event::Answer;
+use catena_core::{Chain, event::Answer};
 
 use crate::{
     Attempt, AttemptKey, Beginning, Places, Sink, StepRunner,
     classify::{self, Expected},
+    mask::Mask,
     prepare::{self, GRACE_MS, cannot_start},
-    process::{Client, Error, Helper, Launch, Report, Token},
+    process::{Client, Error, Helper, Launch, Report, Token, WhenUnknown},
+    secrets::{Filling, Gaps, Secrets, Unsealed},
 };
 
 /// Between two tries to reach a helper for an attempt that may be running.
@@ -28,6 +30,12 @@ const REACH_AGAIN: Duration = Duration::from_secs(1);
 /// The bytes of stored step files, by digest.
 pub trait Files: Send + Sync {
     fn read(&self, digest: &str) -> Result<Vec<u8>, String>;
+}
+
+/// Where what an attempt needs comes from, beyond its chain.
+pub struct Sources {
+    pub files: Box<dyn Files>,
+    pub secrets: Arc<dyn Secrets>,
 }
 
 /// Makes the command that runs the helper.
@@ -48,7 +56,7 @@ pub struct RunnerError(#[from] Error);
 
 pub struct ProcessRunner {
     places: Places,
-    files: Box<dyn Files>,
+    sources: Sources,
     helper: HelperAccess,
     /// Tells this store's attempts from those of any other that used the same folders.
     store: String,
@@ -75,12 +83,31 @@ struct Book {
 /// An attempt that has not answered.
 struct Live {
     expected: Expected,
-    /// Kept to be sent again to another helper.
+    /// Kept to be sent again to another helper; without the secrets in `filling`.
     launch: Launch,
+    filling: Option<Arc<Filling>>,
+    mask: Option<Arc<Mask>>,
     /// The connection that it was last sent on; 0 before the first.
     sent_on: u64,
+    way: Way,
     stopping: bool,
     beginning: Beginning,
+}
+
+/// How far a launch is on its way to the helper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Its secrets are being asked for.
+    Sealed,
+    Ready,
+    /// Written to the connection, so that the helper knows what a stop is about.
+    Sent,
+}
+
+/// The secrets of an attempt that are still to be asked for.
+struct Sealed {
+    chain: Arc<Chain>,
+    gaps: Gaps,
 }
 
 #[derive(Default)]
@@ -93,14 +120,14 @@ struct Connection {
 impl ProcessRunner {
     pub fn new(
         places: Places,
-        files: Box<dyn Files>,
+        sources: Sources,
         helper: HelperAccess,
         store: &str,
         sink: Arc<dyn Sink>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             places,
-            files,
+            sources,
             helper,
             store: store.to_owned(),
             sink,
@@ -111,14 +138,17 @@ impl ProcessRunner {
         })
     }
 
-    fn enlist(&self, attempt: &Attempt) -> Result<(), Answer> {
+    /// Gives the secrets that are to be asked for before it can be sent, if there are any.
+    fn enlist(&self, attempt: &Attempt) -> Result<Option<Sealed>, Answer> {
         let token = Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key));
-        let prepared = prepare::launch(attempt, token.clone(), &self.places, &*self.files);
-        let launch = match (prepared, attempt.beginning) {
-            (Ok(launch), _) => launch,
+        let prepared = prepare::launch(attempt, token.clone(), &self.places, &*self.sources.files);
+        let (launch, gaps) = match (prepared, attempt.beginning) {
+            (Ok(prepared), _) => prepared,
             (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
             // It may be running: whatever could not be prepared, its end is what counts.
-            (Err(_), Beginning::Recovered { .. }) => prepare::attach(attempt, token.clone(), &self.places),
+            (Err(_), Beginning::Recovered { .. }) => {
+                (prepare::attach(attempt, token.clone(), &self.places), Gaps::default())
+            }
         };
         let step = attempt.step();
         let expected = Expected {
@@ -129,7 +159,42 @@ impl ProcessRunner {
         let beginning = attempt.beginning;
         let mut book = self.book();
         book.keys.insert(token, attempt.key);
-        book.live.insert(attempt.key, Live { expected, launch, sent_on: 0, stopping: false, beginning });
+        let has_secrets = !attempt.chain.secrets().is_empty();
+        let live = Live {
+            expected,
+            launch,
+            filling: None,
+            mask: None,
+            sent_on: 0,
+            way: if has_secrets { Way::Sealed } else { Way::Ready },
+            stopping: false,
+            beginning,
+        };
+        book.live.insert(attempt.key, live);
+        Ok(has_secrets.then(|| Sealed { chain: Arc::clone(&attempt.chain), gaps }))
+    }
+
+    /// Asks for the secrets on a thread of its own, and sends the attempt from there.
+    fn unseal_and_send(&self, key: AttemptKey, sealed: Sealed) {
+        let begun = self.aside(move |runner| match runner.unseal(key, &sealed) {
+            Ok(()) => runner.send(key),
+            Err(answer) => runner.answer(key, answer),
+        });
+        self.expect_thread(key, begun);
+    }
+
+    fn unseal(&self, key: AttemptKey, sealed: &Sealed) -> Result<(), Answer> {
+        let unsealed = Unsealed::of(&sealed.chain, &*self.sources.secrets);
+        let filling = unsealed.fill(&sealed.gaps);
+        let mut book = self.book();
+        let Some(live) = book.live.get_mut(&key) else { return Ok(()) };
+        (live.mask, live.way) = (unsealed.mask(), Way::Ready);
+        match (filling, live.beginning) {
+            (Ok(filling), _) => live.filling = Some(Arc::new(filling)),
+            (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
+            // It may be running, with the secrets that were there: its end is what counts.
+            (Err(_), Beginning::Recovered { .. }) => live.launch.unknown = WhenUnknown::Report,
+        }
         Ok(())
     }
 
@@ -146,7 +211,11 @@ impl ProcessRunner {
             runner.retire(broken);
             runner.send(key);
         });
-        if let Err(error) = reached {
+        self.expect_thread(key, reached);
+    }
+
+    fn expect_thread(&self, key: AttemptKey, begun: std::io::Result<()>) {
+        if let Err(error) = begun {
             self.answer(
                 key,
                 Answer::Failed { failure: cannot_start(format!("cannot start a thread: {error}")) },
@@ -190,17 +259,28 @@ impl ProcessRunner {
 
     /// Sends a launch over one connection, unless the attempt has answered or a later one has it already.
     fn launch_on(&self, key: AttemptKey, client: &Client, serial: u64) -> Result<(), Error> {
-        let (launch, stopping) = {
+        let (mut launch, filling) = {
             let mut book = self.book();
             let Some(live) = book.live.get_mut(&key).filter(|live| live.sent_on < serial) else {
                 return Ok(());
             };
-            live.sent_on = serial;
-            (live.launch.clone(), live.stopping)
+            (live.sent_on, live.way) = (serial, Way::Ready);
+            (live.launch.clone(), live.filling.clone())
         };
+        if let Some(filling) = filling {
+            filling.apply(&mut launch);
+        }
         let token = launch.token.clone();
         client.launch(launch)?;
-        if stopping { client.stop(token, GRACE_MS) } else { Ok(()) }
+        if self.is_to_stop(key) { client.stop(token, GRACE_MS) } else { Ok(()) }
+    }
+
+    /// Notes that the helper has been told of the attempt, and whether somebody asked it to end meanwhile.
+    fn is_to_stop(&self, key: AttemptKey) -> bool {
+        let mut book = self.book();
+        let Some(live) = book.live.get_mut(&key) else { return false };
+        live.way = Way::Sent;
+        live.stopping
     }
 
     fn current(&self) -> Option<(Arc<Client>, u64)> {
@@ -259,14 +339,28 @@ impl ProcessRunner {
     fn reported(&self, report: &Report) {
         let book = self.book();
         let Some(key) = book.keys.get(report.token()).copied() else { return };
-        let Some(expected) = book.live.get(&key).map(|live| live.expected) else { return };
+        let Some(live) = book.live.get(&key) else { return };
+        let (expected, mask, beginning) = (live.expected, live.mask.clone(), live.beginning);
+        let output = mask.as_ref().map(|_| live.launch.output.clone());
         drop(book);
         let answer = match report {
             Report::Ended(ended) => classify::ended(ended, expected),
             Report::CannotStart(refused) => classify::cannot_start(refused),
-            Report::Unknown { .. } => Answer::Lost { message: "the machine was restarted".into() },
+            Report::Unknown { .. } => Answer::Lost { message: why_unknown(beginning).into() },
         };
-        self.answer(key, answer);
+        // The helper has masked what it tells, except where it died with the attempt.
+        if matches!(answer, Answer::Lost { .. })
+            && let Some(output) = output
+        {
+            drop(std::fs::remove_file(output));
+        }
+        self.answer(
+            key,
+            match mask {
+                Some(mask) => mask.answer(answer),
+                None => answer,
+            },
+        );
     }
 
     fn answer(&self, key: AttemptKey, answer: Answer) {
@@ -314,10 +408,20 @@ impl ProcessRunner {
     }
 }
 
+/// What it means that a helper does not know an attempt which it was not to start.
+fn why_unknown(beginning: Beginning) -> &'static str {
+    match beginning {
+        Beginning::Fresh | Beginning::Recovered { same_boot: false } => "the machine was restarted",
+        // It could not be prepared again, so it was not started either.
+        Beginning::Recovered { same_boot: true } => "the process helper does not know it",
+    }
+}
+
 impl StepRunner for ProcessRunner {
     fn start(&self, attempt: Attempt) {
         match self.enlist(&attempt) {
-            Ok(()) => self.dispatch(attempt.key),
+            Ok(None) => self.dispatch(attempt.key),
+            Ok(Some(sealed)) => self.unseal_and_send(attempt.key, sealed),
             Err(answer) => self.sink.ended(attempt.key, answer),
         }
     }
@@ -327,11 +431,19 @@ impl StepRunner for ProcessRunner {
             let mut book = self.book();
             let Some(live) = book.live.get_mut(&key) else { return };
             live.stopping = true;
-            live.launch.token.clone()
+            match (live.way, live.beginning) {
+                // However long its secrets take: it has not begun, and now it never does.
+                (Way::Sealed, Beginning::Fresh) => None,
+                // Whoever sends it sends this behind it.
+                (Way::Sealed | Way::Ready, _) => return,
+                (Way::Sent, _) => Some(live.launch.token.clone()),
+            }
         };
-        if let Some((client, _)) = self.current() {
+        match (token, self.current()) {
+            (None, _) => self.answer(key, Answer::Cancelled {}),
             // Over the next connection it is asked again.
-            drop(client.stop(token, GRACE_MS));
+            (Some(token), Some((client, _))) => drop(client.stop(token, GRACE_MS)),
+            (Some(_), None) => {}
         }
     }
 

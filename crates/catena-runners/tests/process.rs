@@ -47,6 +47,8 @@ const TESTS: &[(&str, fn())] = &[
     ("what_cannot_start_says_why", what_cannot_start_says_why),
     ("a_log_has_time_and_stream_per_line", a_log_has_time_and_stream_per_line),
     ("a_silent_attempt_leaves_no_log", a_silent_attempt_leaves_no_log),
+    ("a_secret_is_masked_wherever_pieces_end", a_secret_is_masked_wherever_pieces_end),
+    ("no_file_holds_a_secret", no_file_holds_a_secret),
     ("a_long_path_can_be_served", a_long_path_can_be_served),
     ("many_attempts_run_at_once", many_attempts_run_at_once),
     ("the_second_helper_leaves_at_once", the_second_helper_leaves_at_once),
@@ -201,6 +203,7 @@ fn shell(folder: &Path, text: &str) -> Launch {
         output: folder.join("run/1/output"),
         capture_max: 1024,
         unknown: WhenUnknown::Start,
+        hidden: Vec::new(),
     }
 }
 
@@ -546,6 +549,49 @@ fn a_silent_attempt_leaves_no_log() {
     let bench = Bench::new();
     bench.engine.run(bench.shell("true"));
     assert!(!bench.folder.path().join("logs").exists());
+}
+
+const SECRET: &str = "hunter2 of the fleet";
+
+fn a_secret_is_masked_wherever_pieces_end() {
+    let bench = Bench::new();
+    let (began, go) = (bench.pipe("began"), bench.pipe("go"));
+    let text = format!(
+        "printf 'a hunter2'; echo > {began}; cat {go}; printf ' of the fleet!'; yes \"$S\" | head -5000"
+    );
+    let launch = Launch {
+        env: vec![("S".to_owned(), SECRET.to_owned())],
+        hidden: vec![SECRET.to_owned()],
+        capture_max: 1 << 20,
+        ..bench.shell(&text)
+    };
+    bench.engine.client.launch(launch).unwrap();
+    bench.said("began");
+    fs::write(bench.folder.path().join("go"), "").unwrap();
+    let masked = format!("a ***!{}", "***\n".repeat(5000));
+    assert_eq!(String::from_utf8(bench.engine.ended().stdout).unwrap(), masked);
+    let log = fs::read_to_string(bench.folder.path().join("logs/1/step.1.log")).unwrap();
+    let lines: String = log.lines().map(|line| format!("{}\n", &line[" out ".len() + 27..])).collect();
+    assert_eq!(lines, masked);
+}
+
+fn no_file_holds_a_secret() {
+    let bench = Bench::new();
+    let launch = |token: &str, text: &str| Launch {
+        token: Token::new(token),
+        stdin: Some(SECRET.as_bytes().to_vec()),
+        hidden: vec![SECRET.to_owned()],
+        output: bench.folder.path().join("run/1").join(token),
+        ..bench.shell(text)
+    };
+    let ended = bench.engine.run(launch("1", "tee run/1/1; cat run/1/1 >&2"));
+    assert_eq!((ended.stdout.as_slice(), ended.output), (&b"***"[..], Output::Bytes(b"***".to_vec())));
+    let ended = bench.engine.run(launch("2", "cat > run/1/2; truncate -s 17M run/1/2"));
+    assert_eq!(ended.output, Output::TooLarge { bytes: 17 << 20 });
+    bench.engine.run(launch("3", "cat > run/1/3; chmod 400 run/1/3"));
+    bench.engine.run(launch("4", "cat > run/1/4; mkdir run/1/5; exit 1"));
+    let found = Command::new("grep").args(["-rl", "hunter2"]).arg(bench.folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
 
 fn a_long_path_can_be_served() {

@@ -9,14 +9,15 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
 };
 
 use catena_core::{
-    AttemptNo, Chain, ExecutionId, Outside, State, StepIx, Timestamp, Value, VisitNo,
+    AttemptNo, Chain, ExecutionId, FailureType, Given, Outside, SecretName, State, StepIx, Timestamp, Value,
+    VisitNo,
     chain::{ChainName, Draft, Process, StepDraft, Work},
     command::Start,
     event::{Answer, Input, Trigger},
@@ -24,7 +25,8 @@ use catena_core::{
     template::Template,
 };
 use catena_runners::{
-    Attempt, AttemptKey, Beginning, Files, HelperAccess, Places, ProcessRunner, Recorded, Sink, StepRunner,
+    Attempt, AttemptKey, Beginning, Files, HelperAccess, NoSecrets, Places, ProcessRunner, Recorded, Secret,
+    SecretMissing, Secrets, Sink, Sources, StepRunner,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,6 +61,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(Arc::new(NoSecrets))
+    }
+
+    fn with(secrets: Arc<dyn Secrets>) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(home.path().join("helper")).unwrap();
         let listener = UnixListener::bind(home.path().join("helper/helper.sock")).unwrap();
@@ -66,7 +72,8 @@ impl Fixture {
         let helper =
             HelperAccess { command: Arc::new(|| Command::new("false")), environment: Vec::new(), lease: 7 };
         let (places, sink) = (Places::new(home.path()), Arc::new(Answers(sender)));
-        let runner = ProcessRunner::new(places, Box::new(NoFiles), helper, "store", sink);
+        let sources = Sources { files: Box::new(NoFiles), secrets };
+        let runner = ProcessRunner::new(places, sources, helper, "store", sink);
         Self { _home: home, listener, runner, answers }
     }
 
@@ -76,7 +83,7 @@ impl Fixture {
         let mut reading = BufReader::new(stream);
         read_line(&mut reading);
         let hello = serde_json::json!({"hello": {
-            "protocol": 1, "version": "test", "boot_id": "b", "instance": "i", "lease": 0, "held": held,
+            "protocol": 2, "version": "test", "boot_id": "b", "instance": "i", "lease": 0, "held": held,
         }});
         writeln!(reading.get_mut(), "{hello}").unwrap();
         reading
@@ -92,7 +99,12 @@ fn read_line(reading: &mut BufReader<UnixStream>) -> String {
 
 /// An attempt whose launch is longer than a socket takes at once.
 fn attempt(beginning: Beginning) -> Attempt {
-    let stdin = Some(Template::constant("x".repeat(4_000_000)));
+    attempt_with(beginning, Template::constant("x".repeat(4_000_000)))
+}
+
+fn attempt_with(beginning: Beginning, stdin: Template) -> Attempt {
+    let given = stdin.secrets().first().map(|name| Given::Secret(SecretName::clone(name)));
+    let stdin = Some(stdin);
     let process = Process { stdin, ..Process::default() };
     let work = Work::Command { argv: vec![Template::constant("cat")], allow_dash: false, process };
     let step = StepDraft::new(StepId::parse("a").unwrap(), work);
@@ -102,7 +114,7 @@ fn attempt(beginning: Beginning) -> Attempt {
     let start = Start { version: "v".into(), params, trigger: Trigger::Manual };
     let outside = Outside { now: Timestamp(0), slots: 1, jitter: 0.0 };
     let (state, _) = State::start(KEY.execution, Arc::clone(&chain), start, outside);
-    let (address, input) = (state.address(KEY.visit), Input::default());
+    let (address, input) = (state.address(KEY.visit), Input { stdin: given, ..Input::default() });
     let checkpoints = BTreeMap::new();
     Attempt {
         key: KEY,
@@ -151,4 +163,71 @@ fn what_a_helper_holds_and_nobody_asks_for_is_acknowledged() {
     assert!(acknowledged.contains("store/6/9/9.1"), "{acknowledged}");
     assert!(read_line(&mut helper).contains("launch"), "neither another store's nor what is live");
     starting.join().unwrap();
+}
+
+/// A source that says when it is asked, and answers what the test tells it.
+struct Slow {
+    asked: Sender<()>,
+    told: Mutex<Receiver<Option<&'static str>>>,
+}
+
+impl Secrets for Slow {
+    fn resolve(&self, name: &SecretName) -> Result<Secret, SecretMissing> {
+        self.asked.send(()).unwrap();
+        let told = self.told.lock().unwrap().recv().unwrap();
+        let missing = || SecretMissing { name: name.clone(), why: "is nowhere".into() };
+        told.map(|value| Secret::new(value.into())).ok_or_else(missing)
+    }
+}
+
+/// Starts an attempt that needs a secret; returns once the source is asked, with the way to answer.
+fn start_with_secret(beginning: Beginning) -> (Fixture, Sender<Option<&'static str>>) {
+    let ((asked, is_asked), (tell, told)) = (channel(), channel());
+    let fixture = Fixture::with(Arc::new(Slow { asked, told: Mutex::new(told) }));
+    let stdin = Template::Secret(SecretName::parse("KEY").unwrap());
+    // Were the secret asked for on this thread, this would not return.
+    fixture.runner.start(attempt_with(beginning, stdin));
+    is_asked.recv_timeout(PATIENCE).unwrap();
+    (fixture, tell)
+}
+
+#[test]
+fn a_secret_is_asked_for_aside_and_comes_with_the_launch() {
+    let (fixture, tell) = start_with_secret(Beginning::Fresh);
+    tell.send(Some("hunter2")).unwrap();
+    let launch: serde_json::Value = serde_json::from_str(&read_line(&mut fixture.accept(&[]))).unwrap();
+    let launch = &launch["launch"];
+    assert_eq!((&launch["stdin"], &launch["hidden"][0]), (&"aHVudGVyMg==".into(), &"hunter2".into()));
+}
+
+#[test]
+fn who_is_stopped_before_its_secrets_are_there_is_never_started() {
+    let (fixture, tell) = start_with_secret(Beginning::Fresh);
+    fixture.runner.stop(KEY);
+    assert_eq!(fixture.answers.recv_timeout(PATIENCE).unwrap(), Answer::Cancelled {});
+    tell.send(Some("hunter2")).unwrap();
+    let second = Attempt { key: AttemptKey { attempt: AttemptNo(2), ..KEY }, ..attempt(Beginning::Fresh) };
+    let runner = Arc::clone(&fixture.runner);
+    let starting = std::thread::spawn(move || runner.start(second));
+    let launch = read_line(&mut fixture.accept(&[]));
+    assert!(launch.contains("store/7/1/0.2"), "the first that the helper hears of is the second attempt");
+    drop(fixture);
+    starting.join().unwrap();
+}
+
+#[test]
+fn a_missing_secret_fails_what_has_not_begun_and_attaches_to_what_may_have() {
+    let (fixture, tell) = start_with_secret(Beginning::Fresh);
+    tell.send(None).unwrap();
+    let answer = fixture.answers.recv_timeout(PATIENCE).unwrap();
+    let Answer::Failed { failure } = answer else { panic!("{answer:?}") };
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureType::SecretMissing, "secret `KEY` is nowhere")
+    );
+
+    let (fixture, tell) = start_with_secret(Beginning::Recovered { same_boot: true });
+    tell.send(None).unwrap();
+    let launch: serde_json::Value = serde_json::from_str(&read_line(&mut fixture.accept(&[]))).unwrap();
+    assert_eq!(launch["launch"]["unknown"], "report");
 }

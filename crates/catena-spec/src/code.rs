@@ -80,6 +80,7 @@ codes! {
     ProtectedVariable = "C0405", Error, "An environment variable that takes no data";
     NameLater = "C0406", Warning, "A name this version does not fill yet";
     TooEarly = "C0407", Error, "A result that is used before it can exist";
+    SecretMisplaced = "C0408", Error, "A secret where it cannot stand";
     MayBeMissing = "C0409", Warning, "A result that may be missing";
     NotInSchema = "C0410", Error, "A path that a value cannot have";
 

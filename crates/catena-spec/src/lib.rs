@@ -33,4 +33,4 @@ pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};
 pub use schema::schema;
 pub use source::{Position, Source, Span};
-pub use suggest::nearest;
+pub use suggest::{did_you_mean, nearest};

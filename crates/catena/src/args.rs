@@ -29,7 +29,7 @@ pub(crate) struct Place {
     /// Folder of the store, logs and private folders [default: $CATENA_HOME, else $XDG_STATE_HOME/catena]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Places")]
     pub(crate) home: Option<PathBuf>,
-    /// The store, an SQLite file [default: $CATENA_STORE, else catena.db in the home folder]
+    /// The store, an SQLite file [default: $CATENA_STORE, else `store` of the configuration, else catena.db in the home folder]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Places")]
     pub(crate) store: Option<PathBuf>,
 }
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Ps(commands::ps::PsArgs),
     /// Look whether the store is whole
     Doctor(commands::doctor::DoctorArgs),
+    /// Show what is set, and by what
+    Config(commands::config::ConfigArgs),
     /// Print the version
     Version(commands::version::VersionArgs),
     /// Serve a folder as process helper; started by Catena itself

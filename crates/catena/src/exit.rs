@@ -121,11 +121,18 @@ impl From<catena_engine::Error> for Failure {
             Kind::NotFound => failure(Code::NotFound).next("catena ps ls"),
             Kind::Conflict => failure(Code::Conflict).next("catena ps ls"),
             Kind::Input => failure(Code::Usage).next("catena run FILE --set NAME=VALUE"),
-            Kind::Environment => failure(Code::Environment).next("catena doctor"),
+            Kind::Environment => failure(Code::Environment).next(environment_advice(&error)),
             Kind::DiskFull => failure(Code::Store)
                 .next("free some space, then run the same command again: nothing acknowledged is lost"),
             Kind::Store => failure(Code::Store).next(store_advice(&error)),
         }
+    }
+}
+
+fn environment_advice(error: &catena_engine::Error) -> &'static str {
+    match error {
+        catena_engine::Error::SecretsMissing(_) => "catena config show",
+        _ => "catena doctor",
     }
 }
 

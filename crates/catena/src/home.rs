@@ -11,6 +11,7 @@ use catena_engine::{Config, Places};
 
 use crate::{
     args::Place,
+    config,
     exit::{Code, Failure},
 };
 
@@ -21,23 +22,36 @@ pub(crate) struct Locations {
     /// Logs, private folders, helper and socket: the home folder, or for a store elsewhere a folder beside it,
     /// since all of these belong to one store.
     pub(crate) root: PathBuf,
+    pub(crate) home: PathBuf,
+    pub(crate) origins: Origins,
+    pub(crate) config: Arc<config::Config>,
+}
+
+/// What decided where things are.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    pub(crate) home: String,
+    pub(crate) store: String,
 }
 
 impl Locations {
     pub(crate) fn find(place: &Place) -> Result<Self, Failure> {
-        let home = match place.home.clone().or_else(|| variable("CATENA_HOME")) {
-            Some(home) => absolute(&home)?,
-            None => default_home()?,
+        let config = Arc::new(config::Config::load()?);
+        let (home, home_origin) = match (&place.home, variable("CATENA_HOME")) {
+            (Some(home), _) => (absolute(home)?, "--home".to_owned()),
+            (None, Some(home)) => (absolute(&home)?, "CATENA_HOME".to_owned()),
+            (None, None) => default_home()?,
         };
         let own = home.join("catena.db");
-        match place.store.clone().or_else(|| variable("CATENA_STORE")) {
-            None => Ok(Self { store: own, root: home }),
-            Some(store) => {
-                let store = absolute(&store)?;
-                let root = if store == own { home } else { beside(&store) };
-                Ok(Self { store, root })
-            }
-        }
+        let (store, store_origin) = match (&place.store, variable("CATENA_STORE"), &config.store) {
+            (Some(store), ..) => (absolute(store)?, "--store".to_owned()),
+            (None, Some(store), _) => (absolute(&store)?, "CATENA_STORE".to_owned()),
+            (None, None, Some(set)) => (absolute(&set.value)?, config.place(set.line)),
+            (None, None, None) => (own.clone(), "home".to_owned()),
+        };
+        let root = if store == own { home.clone() } else { beside(&store) };
+        let origins = Origins { home: home_origin, store: store_origin };
+        Ok(Self { store, root, home, origins, config })
     }
 
     pub(crate) fn places(&self) -> Places {
@@ -58,6 +72,9 @@ impl Locations {
         };
         let mut config = Config::new(&self.root, Arc::new(helper));
         config.store.clone_from(&self.store);
+        config.secrets = Arc::clone(&self.config.secrets) as _;
+        // A step has a secret because it asks for it, not because this process was started with it.
+        config.environment.retain(|(name, _)| !self.config.secrets.is_source(name));
         Ok(config)
     }
 }
@@ -80,10 +97,10 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn default_home() -> Result<PathBuf, Failure> {
-    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
-    let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
-    state.map(|state| state.join("catena")).ok_or_else(|| {
+fn default_home() -> Result<(PathBuf, String), Failure> {
+    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).map(|s| (s, "XDG_STATE_HOME"));
+    let state = state.or_else(|| Some((variable("HOME")?.join(".local/state"), "default")));
+    state.map(|(state, origin)| (state.join("catena"), origin.to_owned())).ok_or_else(|| {
         Failure::new(Code::Environment, "neither HOME nor XDG_STATE_HOME says where the store is")
             .next("catena … --home DIR")
     })

@@ -3,6 +3,7 @@
 mod annotation;
 mod args;
 mod commands;
+mod config;
 mod document;
 mod exit;
 mod home;
@@ -44,7 +45,8 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),
         Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
-        Command::Version(args) => commands::version::run(&args, &locate()?),
+        Command::Config(args) => commands::config::run(&args, &locate()?),
+        Command::Version(args) => commands::version::run(&args, locate),
         Command::Helper(args) => commands::helper::run(&args),
     }
 }

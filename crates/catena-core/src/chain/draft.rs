@@ -96,7 +96,7 @@ impl Draft {
             output: self.output,
             steps,
             blocks: flat.blocks,
-            by_id: super::IdIndex::default(),
+            lookups: super::Lookups::default(),
         })
     }
 }

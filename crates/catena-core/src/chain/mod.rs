@@ -11,7 +11,7 @@ pub mod schema;
 mod work;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -27,6 +27,7 @@ use crate::{
     expr::Expr,
     ids::{BlockIx, StepId, StepIx},
     retry::Retry,
+    secret::SecretName,
     template::Template,
     value::Value,
 };
@@ -61,20 +62,24 @@ pub struct Chain {
     steps: Vec<Step>,
     blocks: Vec<Block>,
     #[serde(skip)]
-    by_id: IdIndex,
+    lookups: Lookups,
 }
 
-/// Steps by id, made when it is first asked for; says nothing that the steps do not say.
+/// What is asked for with every step and would cost a look at all of them: made when it is first asked for. Says
+/// nothing that the steps do not say.
 #[derive(Debug, Default)]
-struct IdIndex(OnceLock<BTreeMap<StepId, StepIx>>);
+struct Lookups {
+    by_id: OnceLock<BTreeMap<StepId, StepIx>>,
+    secrets: OnceLock<BTreeSet<SecretName>>,
+}
 
-impl Clone for IdIndex {
+impl Clone for Lookups {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-impl PartialEq for IdIndex {
+impl PartialEq for Lookups {
     fn eq(&self, _other: &Self) -> bool {
         true
     }
@@ -252,8 +257,16 @@ impl Chain {
     pub fn step_by_id(&self, id: &str) -> Option<StepIx> {
         let id = StepId::parse(id).ok()?;
         let index =
-            self.by_id.0.get_or_init(|| self.steps().map(|(ix, step)| (step.id.clone(), ix)).collect());
+            self.lookups.by_id.get_or_init(|| self.steps().map(|(ix, step)| (step.id.clone(), ix)).collect());
         index.get(&id).copied()
+    }
+
+    /// Every secret that the chain's processes are given.
+    pub fn secrets(&self) -> &BTreeSet<SecretName> {
+        self.lookups.secrets.get_or_init(|| {
+            let of_steps = self.steps.iter().flat_map(|step| step.work.secrets());
+            self.env.values().flat_map(Template::secrets).chain(of_steps).cloned().collect()
+        })
     }
 
     /// Every expression in a block and in the blocks within it.

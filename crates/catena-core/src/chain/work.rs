@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{expr::Expr, ids::StepId, template::Template};
+use crate::{expr::Expr, ids::StepId, secret::SecretName, template::Template};
 
 /// A step's kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,6 +143,12 @@ impl<B> Work<B> {
             Self::Shell { .. } | Self::File { .. } | Self::Group { .. } | Self::Parallel { .. } => Vec::new(),
         };
         process.chain(own).collect()
+    }
+
+    /// The secrets that its process is given.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        let given = self.process().into_iter().flat_map(|process| process.env.values().chain(&process.stdin));
+        given.flat_map(Template::secrets)
     }
 
     /// The blocks directly within it.

@@ -83,7 +83,8 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
 fn argument(template: &Template, allow_dash: bool, scope: &dyn Scope) -> Result<Value, Failure> {
     let value = template.eval(scope)?;
     let is_data = match template {
-        Template::Const(_) => false,
+        // A secret stands in no argument.
+        Template::Const(_) | Template::Secret(_) => false,
         // A text that begins with words of the definition is what those say.
         Template::Text(parts) => !matches!(parts.first(), Some(Part::Text(text)) if !text.is_empty()),
         Template::Expr(_) | Template::List(_) | Template::Map(_) => true,
@@ -101,10 +102,10 @@ fn process_input(chain: &Chain, process: &Process, scope: &dyn Scope) -> Result<
     let mut input = Input::default();
     let own = chain.env.iter().filter(|(name, _)| !process.env.contains_key(*name));
     for (name, template) in own.chain(&process.env).filter(|(_, template)| !template.is_constant()) {
-        input.env.insert(name.clone(), template.eval(scope)?);
+        input.env.insert(name.clone(), template.give(scope)?);
     }
     if let Some(stdin) = process.stdin.as_ref().filter(|stdin| !stdin.is_constant()) {
-        input.stdin = Some(stdin.eval(scope)?);
+        input.stdin = Some(stdin.give(scope)?);
     }
     Ok(input)
 }

@@ -1,31 +1,27 @@
 //! One attempt from start to report: watch its first process, end what that leaves behind, drain the pipes, tell.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use catena_core::faults::{self, Fault};
 use jiff::Timestamp;
-use rustix::fs::OFlags;
 use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::child::{Child, Group};
 use super::orphans::Rest;
-use super::protocol::{Ended, Exit, Output, Token};
+use super::output;
+use super::protocol::{Ended, Exit, Token};
 use super::streams::Streams;
+use crate::mask::Mask;
 
 /// How long pipes are read on when all the attempt started is dead: somebody else holds them.
 const DRAIN_MAX: Duration = Duration::from_millis(100);
 /// Between two looks at what an attempt left behind; there is no event for the end of a group.
 const REST_TICK: Duration = Duration::from_millis(5);
-/// A value written by a step has at most this many bytes.
-const OUTPUT_MAX: u64 = 16 * 1024 * 1024;
 
 /// A running attempt, owned by one task.
 pub(super) struct Attempt {
@@ -35,6 +31,7 @@ pub(super) struct Attempt {
     pub(super) rest: Rest,
     pub(super) control: Control,
     pub(super) output: std::path::PathBuf,
+    pub(super) mask: Option<Arc<Mask>>,
     pub(super) started_at: Timestamp,
 }
 
@@ -84,7 +81,7 @@ impl Attempt {
             ended_at_us: ended_at.as_microsecond(),
             stdout: kept.stdout,
             stdout_dropped: kept.stdout_dropped,
-            output: read_output(&self.output),
+            output: output::read(&self.output, self.mask.as_deref()),
         }
     }
 }
@@ -221,28 +218,4 @@ async fn sleep_to(at: Option<Instant>) {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn read_output(path: &Path) -> Output {
-    match try_read_output(path) {
-        Ok(output) => output,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Output::Absent,
-        Err(error) => Output::Unreadable { message: error.to_string() },
-    }
-}
-
-/// The step may have put anything there: opening a pipe must not block.
-fn try_read_output(path: &Path) -> io::Result<Output> {
-    let file =
-        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Ok(Output::Unreadable { message: "not a file".to_owned() });
-    }
-    let mut bytes = Vec::new();
-    file.take(OUTPUT_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > OUTPUT_MAX {
-        return Ok(Output::TooLarge { bytes: metadata.len() });
-    }
-    Ok(Output::Bytes(bytes))
 }

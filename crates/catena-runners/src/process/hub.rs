@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,7 +25,8 @@ use super::protocol::{
     WhenUnknown,
 };
 use super::records::{Record, Records, Unfinished};
-use super::streams::Streams;
+use super::streams::{Kept, Streams};
+use crate::mask::Mask;
 
 /// How long a helper stays with nothing to do.
 const IDLE_MAX: Duration = Duration::from_secs(2);
@@ -231,13 +233,16 @@ impl Hub {
         let Child { group, started, .. } = child;
         let (stops, wishes) = unbounded_channel();
         self.leaders.add(group);
+        let mask = Mask::new(launch.hidden.iter().map(String::as_str)).map(Arc::new);
+        let log = Log::new(launch.log);
         let attempt = Attempt {
             token: launch.token.clone(),
             control: Control::new(group, launch.timeout_ms, launch.grace_ms, wishes),
             rest: Rest { group, mark: self.identity.mark(&launch.token), leaders: self.leaders.clone() },
             child,
-            streams: Streams::new(pipes, launch.stdin, Log::new(launch.log), launch.capture_max),
+            streams: Streams::new(pipes, launch.stdin, Kept::new(log, launch.capture_max, mask.as_ref())),
             output: launch.output,
+            mask,
             started_at: at,
         };
         self.running.spawn_local(attempt.run());

@@ -17,6 +17,7 @@ mod folder;
 mod hub;
 mod log;
 mod orphans;
+mod output;
 mod protocol;
 mod records;
 mod server;

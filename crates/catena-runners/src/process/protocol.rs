@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// The version of this language; a helper and an engine of different versions do not talk.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// Names one attempt for as long as anybody remembers it; the engine chooses it, the helper only compares.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl fmt::Display for Token {
 }
 
 /// A process to start, or to attach to when its token is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
     pub token: Token,
     /// A path, or a name looked up in the `PATH` the process will see.
@@ -62,6 +62,15 @@ pub struct Launch {
     /// Bytes of stdout kept for the end; 0 keeps none.
     pub capture_max: u64,
     pub unknown: WhenUnknown,
+    /// Texts that are masked in all that is kept of the attempt.
+    pub hidden: Vec<String>,
+}
+
+/// What it is given may be secret.
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch").field("token", &self.token).finish_non_exhaustive()
+    }
 }
 
 /// What a launch means to a helper that does not know its token.

@@ -1,12 +1,14 @@
 //! The pipes of one attempt: input written, both outputs read as they come, at any speed and in bounded memory.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::net::unix::pipe;
 
 use super::child::Pipes;
 use super::log::{Log, Stream};
+use crate::mask::{Mask, Masking};
 
 /// Bytes taken from a pipe at a time; half of what a pipe holds, and cheap to have on the stack.
 const READ_MAX: usize = 32 * 1024;
@@ -24,6 +26,8 @@ pub(super) struct Kept {
     pub(super) stdout: Vec<u8>,
     pub(super) stdout_dropped: u64,
     capture_max: u64,
+    /// For standard output and for standard error, where there is something to mask.
+    masking: Option<[Masking; 2]>,
 }
 
 struct Input {
@@ -33,9 +37,8 @@ struct Input {
 }
 
 impl Streams {
-    pub(super) fn new(pipes: Pipes, stdin: Option<Vec<u8>>, log: Log, capture_max: u64) -> Self {
+    pub(super) fn new(pipes: Pipes, stdin: Option<Vec<u8>>, kept: Kept) -> Self {
         let input = pipes.input.map(|pipe| Input { pipe, text: stdin.unwrap_or_default(), written: 0 });
-        let kept = Kept { log, stdout: Vec::new(), stdout_dropped: 0, capture_max };
         Self { input, out: Some(pipes.out), err: Some(pipes.err), kept }
     }
 
@@ -56,13 +59,41 @@ impl Streams {
     }
 
     pub(super) fn finish(mut self) -> Kept {
-        self.kept.log.finish(Timestamp::now());
+        self.kept.finish();
         self.kept
     }
 }
 
 impl Kept {
+    pub(super) fn new(log: Log, capture_max: u64, mask: Option<&Arc<Mask>>) -> Self {
+        let masking = mask.map(|mask| [(); 2].map(|()| Masking::new(Arc::clone(mask))));
+        Self { log, stdout: Vec::new(), stdout_dropped: 0, capture_max, masking }
+    }
+
     fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        match &mut self.masking {
+            None => self.keep(stream, bytes),
+            Some([out, err]) => {
+                let masking = if stream == Stream::Out { out } else { err };
+                let masked = masking.take(bytes);
+                self.keep(stream, &masked);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some([mut out, mut err]) = self.masking.take() {
+            self.keep(Stream::Out, &out.finish());
+            self.keep(Stream::Err, &err.finish());
+        }
+        self.log.finish(Timestamp::now());
+    }
+
+    /// No bytes, no log.
+    fn keep(&mut self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         self.log.take(stream, bytes, Timestamp::now());
         if stream == Stream::Out {
             let room = self.capture_max.saturating_sub(self.stdout.len() as u64);

@@ -27,7 +27,7 @@ pub const PROVIDED_NAMES: &[(&str, Since)] = &[
     ("chain", Since::Now),
     ("now", Since::Now),
     ("loop", Since::Later),
-    ("secrets", Since::Later),
+    ("secrets", Since::Now),
     ("state", Since::Later),
     ("date", Since::Later),
 ];

@@ -59,7 +59,7 @@ impl Context<'_> {
     pub(crate) fn process(&mut self, step: &StepOutline<'_>) -> Option<Process> {
         let env = step.get("env").map(|entry| self.env(&entry.value));
         let workdir = step.get("workdir").map(|entry| self.workdir(&entry.value));
-        let stdin = step.get("stdin").map(|entry| self.template(&entry.value));
+        let stdin = step.get("stdin").map(|entry| self.with_secrets(|own| own.template(&entry.value)));
         let parse = step.get("parse").map(|entry| self.parse(&entry.value));
         Some(Process {
             env: env.unwrap_or_else(|| Some(BTreeMap::new()))?,
@@ -69,12 +69,19 @@ impl Context<'_> {
         })
     }
 
+    pub(crate) fn with_secrets<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.scope.takes_secrets = true;
+        let value = read(self);
+        self.scope.takes_secrets = false;
+        value
+    }
+
     pub(crate) fn env(&mut self, node: &Node) -> Option<BTreeMap<String, Template>> {
         let mut env = BTreeMap::new();
         let mut sound = true;
         for entry in node.as_object()? {
             let name = &entry.key.text;
-            let Some(value) = self.text_template(&entry.value) else {
+            let Some(value) = self.with_secrets(|own| own.text_template(&entry.value)) else {
                 sound = false;
                 continue;
             };

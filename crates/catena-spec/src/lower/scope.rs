@@ -24,6 +24,8 @@ const JUMPED_OVER_MAX: usize = 1_000_000;
 pub(crate) struct Scope {
     /// Outermost first.
     frames: Vec<Frame>,
+    /// The text that is looked at reaches a process and nobody else: secrets may stand in it.
+    pub(crate) takes_secrets: bool,
 }
 
 /// The names of one block, loop or chain.

@@ -91,7 +91,8 @@ impl Context<'_> {
             "for_each" => self.for_each(node, step),
             // A kind that comes later: what can be checked of it is.
             _ => {
-                self.check_within(node, &kind.shape);
+                // Headers and the like take secrets; where exactly, the kind says when it comes.
+                self.with_secrets(|own| own.check_within(node, &kind.shape));
                 self.process(step);
                 None
             }
@@ -124,7 +125,10 @@ impl Context<'_> {
             let is_kind = step.kind.is_some_and(|(kind, _)| kind.name == entry.key.text);
             // The alternative is a block of its own.
             if let Some(key) = key.filter(|key| !is_kind && !matches!(key.shape, Shape::Step)) {
-                self.check_within(&entry.value, &key.shape);
+                match key.name {
+                    "parameters" => self.with_secrets(|own| own.check_within(&entry.value, &key.shape)),
+                    _ => self.check_within(&entry.value, &key.shape),
+                }
             }
         }
     }

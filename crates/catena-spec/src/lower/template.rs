@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use catena_core::expr::{Expr, ExprError};
+use catena_core::secret::SECRETS;
 use catena_core::template::{Part, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
@@ -90,6 +91,14 @@ impl Context<'_> {
                         self.doubled(text, range, node);
                     }
                     let mut sound = unknown.is_empty();
+                    if !self.scope.takes_secrets
+                        && let Some(name) = scanned.template.secrets().first()
+                    {
+                        let written = format!("secrets.{name}");
+                        let range = word_in(text, &written, 0..text.len());
+                        self.secret_misplaced(&Written { text, node, range });
+                        sound = false;
+                    }
                     for expr in scanned.template.exprs() {
                         sound &= self.check_names(expr, text, node, &unknown);
                     }
@@ -98,6 +107,10 @@ impl Context<'_> {
                 Err(ScanError::UnknownName { name, range }) => {
                     self.unknown_name(&name, word_in(text, &name, range), text, node);
                     unknown.push(name);
+                }
+                Err(ScanError::SecretNotAlone { range }) => {
+                    self.secret_misplaced(&Written { text, node, range });
+                    return None;
                 }
                 Err(ScanError::NoExpression { name, message, range }) => {
                     let written = &text[range.clone()];
@@ -169,6 +182,7 @@ impl Context<'_> {
             let at = Written { text, node, range: word_in(text, root, within) };
             sound &= match self.scope.meaning(root) {
                 _ if reported.iter().any(|name| name == root) => false,
+                _ if root == SECRETS => self.secret_misplaced(&at),
                 Meaning::Data(declared) => self.check_declared(expr, root, declared.as_ref(), &at),
                 Meaning::Perhaps(doubt, place, declared) => {
                     self.may_be_missing(expr, root, doubt, place, &at);
@@ -351,6 +365,14 @@ impl Context<'_> {
         false
     }
 
+    fn secret_misplaced(&mut self, at: &Written<'_>) -> bool {
+        let message = "a secret stands alone in its braces, in a value of `env` or in `stdin`";
+        let help = "give it to a step's process: `env: {API_KEY: \"{secrets.API_KEY}\"}`";
+        let problem = Problem::new(Code::SecretMisplaced, at.span(self), message).label("not here");
+        self.add(problem.help(help));
+        false
+    }
+
     fn name_later(&mut self, name: &str, at: &Written<'_>) {
         let span = at.span(self);
         let message = format!("`{name}` is part of the language but this version does not fill it yet");
@@ -505,7 +527,11 @@ fn fold_map(fields: Vec<(String, Template)>) -> Template {
 fn constant(template: &Template) -> Option<serde_json::Value> {
     match template {
         Template::Const(value) => Some(value.as_json().clone()),
-        Template::Expr(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
+        Template::Expr(_)
+        | Template::Secret(_)
+        | Template::Text(_)
+        | Template::List(_)
+        | Template::Map(_) => None,
     }
 }
 
@@ -518,6 +544,8 @@ fn source_of(template: &Template) -> String {
     match template {
         Template::Const(value) => source_of_json(value.as_json()),
         Template::Expr(expr) => format!("({})", expr.source()),
+        // Refused where it is scanned.
+        Template::Secret(name) => format!("secrets.{name}"),
         Template::Text(parts) => parts.iter().map(source_of_part).collect::<Vec<_>>().join(" ~ "),
         Template::List(items) => format!("[{}]", joined(items.iter().map(source_of))),
         Template::Map(fields) => {
@@ -531,6 +559,7 @@ fn source_of_part(part: &Part) -> String {
     match part {
         Part::Text(text) => quoted(text),
         Part::Expr(expr) => format!("({})", expr.source()),
+        Part::Secret(name) => format!("secrets.{name}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod config;
 mod definition;
 pub(crate) mod doctor;
 pub(crate) mod explain;

@@ -19,7 +19,11 @@ pub(crate) struct VersionArgs {
     output: Format,
 }
 
-pub(crate) fn run(args: &VersionArgs, locations: &Locations) -> Result<Code, Failure> {
+/// The store is asked for only where it is printed: a broken configuration does not hide the version.
+pub(crate) fn run(
+    args: &VersionArgs,
+    locations: impl FnOnce() -> Result<Locations, Failure>,
+) -> Result<Code, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match args.output {
         Format::Text => output::line(&format!("catena {version}"))?,
@@ -28,7 +32,7 @@ pub(crate) fn run(args: &VersionArgs, locations: &Locations) -> Result<Code, Fai
             "version": version,
             "engine_rev": catena_core::ENGINE_REV,
             "store_format": catena_store::sqlite::FORMAT,
-            "store": locations.store,
+            "store": locations()?.store,
         }))?,
     }
     Ok(Code::Completed)

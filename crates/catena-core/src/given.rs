@@ -1,0 +1,176 @@
+//! What a process is given, with secrets in it: a tree of values and of the names of secrets. This is how it
+//! stands in state and journal; the values of the secrets come in when a runner starts an attempt.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value as Json;
+
+use crate::{
+    secret::SecretName,
+    value::{MARKER, Value},
+};
+
+/// A value that may hold secrets.
+///
+/// Stored as the value where it holds none, else under the marker of what is no plain value:
+/// `{"$catena": {"secret": "API_KEY"}}`, `{"$catena": {"text": […]}}`, `list`, `map`. Every node of the tree is
+/// marked, so data that looks like a marker is never taken for one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    Plain(Value),
+    /// The secret and nothing else.
+    Secret(SecretName),
+    Text(Vec<GivenPart>),
+    List(Vec<Given>),
+    Map(Vec<(String, Given)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenPart {
+    Text(String),
+    Secret(SecretName),
+}
+
+impl Given {
+    /// The value, if it holds no secret.
+    pub fn as_plain(&self) -> Option<&Value> {
+        match self {
+            Self::Plain(value) => Some(value),
+            Self::Secret(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// As a process sees it, see [`Value::to_text`], with the value of each secret in its place.
+    pub fn fill<E>(&self, value_of: &mut dyn FnMut(&SecretName) -> Result<String, E>) -> Result<String, E> {
+        match self {
+            Self::Plain(value) => Ok(value.to_text()),
+            Self::Secret(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => {
+                Ok(Value::from(self.fill_json(value_of)?).to_text())
+            }
+        }
+    }
+
+    fn fill_json<E>(&self, value_of: &mut dyn FnMut(&SecretName) -> Result<String, E>) -> Result<Json, E> {
+        Ok(match self {
+            Self::Plain(value) => value.as_json().clone(),
+            Self::Secret(name) => Json::String(value_of(name)?),
+            Self::Text(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        GivenPart::Text(literal) => text.push_str(literal),
+                        GivenPart::Secret(name) => text.push_str(&value_of(name)?),
+                    }
+                }
+                Json::String(text)
+            }
+            Self::List(items) => {
+                let items: Result<Vec<Json>, E> = items.iter().map(|item| item.fill_json(value_of)).collect();
+                Json::Array(items?)
+            }
+            Self::Map(fields) => {
+                let fields: Result<serde_json::Map<String, Json>, E> =
+                    fields.iter().map(|(key, value)| Ok((key.clone(), value.fill_json(value_of)?))).collect();
+                Json::Object(fields?)
+            }
+        })
+    }
+}
+
+impl From<Value> for Given {
+    fn from(value: Value) -> Self {
+        Self::Plain(value)
+    }
+}
+
+/// What stands under the marker.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Form {
+    Secret(SecretName),
+    Text(Vec<GivenPart>),
+    List(Vec<Given>),
+    Map(Vec<(String, Given)>),
+}
+
+impl Form {
+    /// Whether the JSON under a marker is one of these, rather than a form of [`Value`].
+    fn is_in(json: &Json) -> bool {
+        let forms = ["secret", "text", "list", "map"];
+        json.as_object()
+            .is_some_and(|form| form.len() == 1 && forms.iter().any(|key| form.contains_key(*key)))
+    }
+}
+
+impl Serialize for Given {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = match self {
+            Self::Plain(value) => return value.serialize(serializer),
+            Self::Secret(name) => Form::Secret(name.clone()),
+            Self::Text(parts) => Form::Text(parts.clone()),
+            Self::List(items) => Form::List(items.clone()),
+            Self::Map(fields) => Form::Map(fields.clone()),
+        };
+        serializer.collect_map([(MARKER, form)])
+    }
+}
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let mut json = Json::deserialize(deserializer)?;
+        let marked = json.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(MARKER));
+        if !marked.is_some_and(Form::is_in) {
+            return Value::deserialize(json).map(Self::Plain).map_err(D::Error::custom);
+        }
+        Ok(match Form::deserialize(json[MARKER].take()).map_err(D::Error::custom)? {
+            Form::Secret(name) => Self::Secret(name),
+            Form::Text(parts) => Self::Text(parts),
+            Form::List(items) => Self::List(items),
+            Form::Map(fields) => Self::Map(fields),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn name(text: &str) -> SecretName {
+        SecretName::parse(text).unwrap()
+    }
+
+    fn check(given: &Given, stored: &Json, filled: &str) {
+        assert_eq!(&serde_json::to_value(given).unwrap(), stored);
+        assert_eq!(&serde_json::from_value::<Given>(stored.clone()).unwrap(), given);
+        let value = given.fill::<()>(&mut |name| Ok(format!("<{name}>")));
+        assert_eq!(value.unwrap(), filled);
+    }
+
+    #[test]
+    fn what_is_given_comes_back_as_it_was_stored_and_is_filled_in() {
+        check(&Given::Plain(Value::text("a")), &json!("a"), "a");
+        check(&Given::Secret(name("A")), &json!({"$catena": {"secret": "A"}}), "<A>");
+        let text = Given::Text(vec![GivenPart::Text("Bearer ".into()), GivenPart::Secret(name("A"))]);
+        let stored = json!({"$catena": {"text": [{"text": "Bearer "}, {"secret": "A"}]}});
+        check(&text, &stored, "Bearer <A>");
+        let map = Given::Map(vec![
+            ("n".into(), Given::Plain(Value::from(json!(1)))),
+            ("auth".into(), Given::List(vec![Given::Secret(name("A"))])),
+        ]);
+        let stored = json!({"$catena": {"map": [
+            ["n", 1],
+            ["auth", {"$catena": {"list": [{"$catena": {"secret": "A"}}]}}],
+        ]}});
+        check(&map, &stored, r#"{"n":1,"auth":["<A>"]}"#);
+    }
+
+    #[test]
+    fn data_that_looks_like_a_secret_is_data() {
+        let look = json!({"$catena": {"secret": "A"}});
+        let plain = Given::Plain(Value::from(look.clone()));
+        check(&plain, &json!({"$catena": {"json": look}}), r#"{"$catena":{"secret":"A"}}"#);
+    }
+}

@@ -1,0 +1,105 @@
+//! `catena config`: what is set, and by what. Never a secret's value.
+
+use catena_engine::Secrets as _;
+use catena_runners::MASKED_MIN_BYTES;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::{
+    args::Format,
+    config::Config,
+    document::SCHEMA,
+    exit::{Code, Failure},
+    home::Locations,
+    output,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Show each setting with its origin
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  catena config show -o json")]
+struct ShowArgs {
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// One setting. `origin` is a variable, an option, a line of the configuration file, or `default`.
+#[derive(Serialize)]
+struct SettingDto {
+    name: String,
+    value: Option<String>,
+    origin: String,
+    /// What is wrong with the value, or noteworthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ConfigDocument {
+    schema: &'static str,
+    settings: Vec<SettingDto>,
+}
+
+pub(crate) fn run(args: &ConfigArgs, locations: &Locations) -> Result<Code, Failure> {
+    let ConfigCommand::Show(ShowArgs { output: format }) = &args.command;
+    let settings = settings(locations);
+    match format {
+        Format::Json | Format::Jsonl => output::json(&ConfigDocument { schema: SCHEMA, settings })?,
+        Format::Text => {
+            let heading = ["SETTING", "VALUE", "ORIGIN", ""].map(str::to_owned).to_vec();
+            let lines: Vec<Vec<String>> =
+                [heading].into_iter().chain(settings.into_iter().map(line)).collect();
+            output::raw(output::table(&lines).as_bytes())?;
+        }
+    }
+    Ok(Code::Completed)
+}
+
+fn line(setting: SettingDto) -> Vec<String> {
+    vec![setting.name, setting.value.unwrap_or_default(), setting.origin, setting.note.unwrap_or_default()]
+}
+
+fn settings(locations: &Locations) -> Vec<SettingDto> {
+    let Locations { store, home, origins, config, .. } = locations;
+    let file = SettingDto {
+        name: "config".to_owned(),
+        value: config.file.path.as_ref().map(|path| path.display().to_string()),
+        origin: config.file.origin.to_owned(),
+        note: (!config.file.exists).then(|| "there is no such file".to_owned()),
+    };
+    let path = |name: &str, path: &std::path::Path, origin: &str| SettingDto {
+        name: name.to_owned(),
+        value: Some(path.display().to_string()),
+        origin: origin.to_owned(),
+        note: None,
+    };
+    let mut settings = vec![file, path("home", home, &origins.home), path("store", store, &origins.store)];
+    settings.extend(secrets(config));
+    settings
+}
+
+fn secrets(config: &Config) -> impl Iterator<Item = SettingDto> {
+    config.secrets.sources().map(|(name, setting)| SettingDto {
+        name: format!("secrets.{name}"),
+        value: Some(setting.value.to_string()),
+        origin: config.place(setting.line),
+        note: match config.secrets.resolve(name) {
+            Err(missing) => Some(missing.why),
+            Ok(secret) if secret.expose().len() < MASKED_MIN_BYTES => {
+                Some(format!("has fewer than {MASKED_MIN_BYTES} bytes, so it is not masked"))
+            }
+            Ok(_) => None,
+        },
+    })
+}
