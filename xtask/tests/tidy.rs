@@ -26,8 +26,8 @@ const TOPS: [&str; 2] = ["catena", "xtask"];
 const FOR_TESTS: [&str; 1] = ["catena-testkit"];
 
 /// Crates in the whole tree below the pure ones, themselves not counted. A new one is a decision, not an accident.
-const CORE_TREE_MAX: usize = 20;
-const SPEC_TREE_MAX: usize = 45;
+const CORE_TREE_MAX: usize = 24;
+const SPEC_TREE_MAX: usize = 49;
 
 /// Longer files are more than one file.
 const CODE_LINES_MAX: usize = 700;
