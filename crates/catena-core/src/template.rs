@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    expr::{Expr, ExprError, Scope},
+    expr::{Expr, ExprError, FUNCTIONS, Scope, Trouble},
     failure::Failure,
     value::Value,
 };
@@ -195,12 +195,17 @@ impl Scanner<'_> {
         if name.is_empty() || KEYWORDS.contains(&name) {
             return Ok(Braced::Text);
         }
-        let found = self.first_expression(brace + 1, inner);
-        match (found, (self.is_known)(name)) {
+        let unknown = |end| Err(ScanError::UnknownName { name: name.to_owned(), range: brace..end });
+        match (self.first_expression(brace + 1, inner), (self.is_known)(name)) {
             (Ok((expr, end)), true) => Ok(Braced::Expression(expr, end)),
-            (Ok((_, end)), false) => Err(ScanError::UnknownName { name: name.to_owned(), range: brace..end }),
-            (Err(None), _) | (Err(Some(_)), false) => Ok(Braced::Text),
+            (Ok((expr, end)), false) if is_call(name, &expr) => Ok(Braced::Expression(expr, end)),
+            (Ok((_, end)), false) => unknown(end),
             (Err(Some(error)), true) => Err(self.no_expression(brace, name, error)),
+            // `{wether | rund}` is an expression with two mistakes; `{print(1)}` and `{x.map(f)}` may be code.
+            (Err(Some(error)), false) if error.trouble == Trouble::Meaning && !inner.contains('(') => {
+                unknown(self.closing(brace))
+            }
+            (Err(Some(_)), false) | (Err(None), _) => Ok(Braced::Text),
         }
     }
 
@@ -212,6 +217,7 @@ impl Scanner<'_> {
         for (end, _) in ends.filter(|(_, c)| *c == '}').take(CLOSING_BRACES_MAX) {
             match Expr::parse(inner[..end].trim()) {
                 Ok(expr) => return Ok((expr, start + end + 1)),
+                Err(error) if error.trouble == Trouble::Meaning => return Err(Some(error)),
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
@@ -219,8 +225,16 @@ impl Scanner<'_> {
     }
 
     fn no_expression(&self, brace: usize, name: &str, error: ExprError) -> ScanError {
-        let end = self.text[brace..].find('}').map_or(self.text.len(), |i| brace + i + 1);
-        ScanError::NoExpression { name: name.to_owned(), message: error.message, range: brace..end }
+        ScanError::NoExpression {
+            name: name.to_owned(),
+            message: error.message,
+            range: brace..self.closing(brace),
+        }
+    }
+
+    /// The position behind the next `}`.
+    fn closing(&self, brace: usize) -> usize {
+        self.text[brace..].find('}').map_or(self.text.len(), |at| brace + at + 1)
     }
 
     fn finish(mut self) -> Scanned {
@@ -238,6 +252,11 @@ impl Scanner<'_> {
         };
         Scanned { template, doubled: self.doubled }
     }
+}
+
+/// `range(3)` begins with the name of a function, which is known everywhere.
+fn is_call(name: &str, expr: &Expr) -> bool {
+    FUNCTIONS.iter().any(|function| function.name == name) && expr.roots().all(|root| root != name)
 }
 
 /// The identifier that `text` begins with, behind white space.
