@@ -67,6 +67,7 @@ pub struct Process {
 pub enum Parse {
     Json,
     Lines,
+    Yaml,
 }
 
 /// The program that reads a script, with the arguments before it.

@@ -130,12 +130,12 @@ impl Context<'_> {
     }
 
     fn parse(&mut self, node: &Node) -> Option<Parse> {
-        const WORDS: &[(&str, Since)] =
-            &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Later)];
+        const WORDS: &[(&str, Since)] = &[("json", Since::Now), ("lines", Since::Now), ("yaml", Since::Now)];
         let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
         match self.word(node, "`parse`", &words)? {
             "json" => Some(Parse::Json),
             "lines" => Some(Parse::Lines),
+            "yaml" => Some(Parse::Yaml),
             later => {
                 let message =
                     format!("`{later}` is part of the language but this version does not run it yet");
