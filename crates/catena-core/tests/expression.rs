@@ -85,6 +85,23 @@ fn every_example_gives_what_it_says() {
     }
 }
 
+/// The reference's tables of what there is are these lists, word for word.
+#[test]
+fn the_reference_lists_what_there_is() {
+    let reference = include_str!("../../../docs/reference/language.md");
+    for (what, list) in [("filter", FILTERS), ("test", TESTS), ("function", FUNCTIONS)] {
+        let mut table = format!("| {what} | does | example |\n| --- | --- | --- |\n");
+        for builtin in list {
+            let example = format!("`{}` → `{}`", builtin.example, builtin.result).replace('|', "\\|");
+            table.push_str(&format!("| `{}` | {} | {example} |\n", builtin.signature(), builtin.doc));
+        }
+        assert!(
+            reference.contains(&format!("\n\n{table}\n")),
+            "write this into docs/reference/language.md:\n{table}"
+        );
+    }
+}
+
 #[test]
 fn values_keep_their_type_and_calculation_is_exact() {
     check("weather.temperature | round | int", Ok(json!(21)));
