@@ -23,7 +23,9 @@ type Compiled<T> = Result<T, ExprError>;
 pub(super) fn compile(source: &str) -> Compiled<(Node, Vec<Root>)> {
     let tree = parse_expr(source).map_err(|error| {
         let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        ExprError { message, range: error.range(), trouble: Trouble::Syntax }
+        // The parser counts past the end, or into the middle of a letter, where it meets the end of the text.
+        let range = error.range().filter(|range| source.get(range.clone()).is_some());
+        ExprError { message, range, trouble: Trouble::Syntax }
     })?;
     let mut compiler = Compiler { source, roots: Vec::new() };
     let node = compiler.node(&tree)?;
