@@ -120,6 +120,13 @@ fn values_keep_their_type_and_calculation_is_exact() {
     check("7 % -3", Ok(json!(-2)));
     check("7 / 2", Ok(json!(3.5)));
     check("2 ** 10", Ok(json!(1024)));
+    check("range(2) == [0, 1] and [0] + [1] == range(2) and [0] * 2 == [0, 0]", Ok(json!(true)));
+    check("weather.tags == ['a', 'b'] and weather.tags == ('a', 'b')", Ok(json!(true)));
+    check("(weather.tags | map('upper')) == ['A', 'B'] and ['a'] != 'a'", Ok(json!(true)));
+    check("{'a': [1, 2]} == {'a': range(1, 3)} and {'a': 1} != {'a': 1, 'b': 2}", Ok(json!(true)));
+    check("[9007199254740993] == [9007199254740992.0]", Ok(json!(false)));
+    check("[1, 'a', none] == [1.0, 'a', none]", Ok(json!(true)));
+    check("1 == true or 0 == false or none == false or '' == none", Ok(json!(false)));
     check("2 ** -1", Ok(json!(0.5)));
     check("-text[1:]", Err("has no negative"));
     check("text[::-1]", Ok(json!("cba")));
