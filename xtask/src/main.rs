@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod chaos;
 mod check;
+mod fuzz;
 mod generated;
 mod reference;
 mod report;
@@ -24,6 +25,7 @@ usage: cargo xtask TASK
                               measures each kind of work beside its floor
   chaos [--kills N] [--seed S] [--fault NAME | --all-faults] [--keep]
                               kills the engine again and again, and sees what holds
+  fuzz [--seconds N]          makes up definitions, texts and expressions; no reader may panic
   gen [--check]               writes the generated files, or says which are out of date";
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "chaos" => chaos::run(rest),
+        "fuzz" => fuzz::run(rest),
         "gen" => generated::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -274,6 +274,16 @@ fn an_item_sees_its_own_steps_and_not_those_of_its_neighbour() {
 }
 
 #[test]
+fn now_is_the_time_of_the_decision_and_date_the_day_of_the_start() {
+    let steps =
+        vec![task("slow"), set("times", "[date, now, now | date, date | add('1d') | date, now | epoch]")];
+    let seen = output(steps, |_, _| (succeed(1), 100_000_000));
+    let expected =
+        serde_json::json!(["1970-01-01", "1970-01-02T03:46:40Z", "1970-01-02", "1970-01-02", 100_000]);
+    assert_eq!(seen, serde_json::json!({ "times": expected }));
+}
+
+#[test]
 fn a_loop_that_lets_its_failures_pass_ends_at_the_limit() {
     let step = set("probe", "false").policy(ErrorPolicy::Continue).jump("not probe", "probe");
     let chain = Arc::new(chain(vec![step]));

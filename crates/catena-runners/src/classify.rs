@@ -3,7 +3,10 @@
 use catena_core::{Failure, FailureType, Value, chain::Parse, event::Answer, value::INLINE_MAX_BYTES};
 use serde_json::{Value as Json, json};
 
-use crate::process::{CannotStart, Ended, Exit, Output, Reason};
+use crate::{
+    process::{CannotStart, Ended, Exit, Output, Reason},
+    yaml,
+};
 
 /// What the step wants to know of a process's end.
 #[derive(Clone, Copy, Debug)]
@@ -67,15 +70,19 @@ fn result(ended: &Ended, parse: Option<Parse>) -> Result<Value, Failure> {
         None => Value::text(text),
         Some(Parse::Lines) => Value::from(Json::Array(text.lines().map(Json::from).collect())),
         Some(Parse::Json) => {
-            serde_json::from_str::<Json>(text).map(Value::from).map_err(|error| no_json(text, &error))?
+            let json = serde_json::from_str::<Json>(text);
+            Value::from(json.map_err(|error| unreadable(text, "JSON", &error.to_string()))?)
+        }
+        Some(Parse::Yaml) => {
+            Value::from(yaml::parse(text).map_err(|error| unreadable(text, "YAML", &error))?)
         }
     };
     if value.is_larger_than(INLINE_MAX_BYTES) { Err(too_large(bytes.len() as u64)) } else { Ok(value) }
 }
 
-fn no_json(text: &str, error: &serde_json::Error) -> Failure {
+fn unreadable(text: &str, what: &str, error: &str) -> Failure {
     let start: String = text.chars().take(80).collect();
-    Failure::new(FailureType::ParseError, format!("the output is no JSON: {error}"))
+    Failure::new(FailureType::ParseError, format!("the output is no {what}: {error}"))
         .with_detail(json!({ "output_begins": start }))
 }
 

@@ -13,6 +13,7 @@ mod process_runner;
 mod secrets;
 mod shell;
 mod threads;
+mod yaml;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
 pub use function::{Call, Function, FunctionRunner, Functions};

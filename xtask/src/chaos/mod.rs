@@ -11,7 +11,7 @@ mod faults;
 mod ledger;
 mod options;
 mod oracle;
-mod random;
+pub(crate) mod random;
 mod round;
 mod step;
 mod verdict;

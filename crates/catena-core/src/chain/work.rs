@@ -70,6 +70,7 @@ pub struct Process {
 pub enum Parse {
     Json,
     Lines,
+    Yaml,
 }
 
 /// The program that reads a script, with the arguments before it.

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Origin, State};
 use crate::{
-    expr::{Scope, to_jinja},
+    expr::{Scope, day_of, text_of_instant, to_jinja},
     ids::{FrameNo, StepIx, VisitNo},
     time::Timestamp,
     value::Value,
@@ -37,7 +37,8 @@ impl Scope for VisitScope<'_> {
             "errors" => Some(Jinja::from(Serde(&self.state.errors()))),
             "execution" => Some(Jinja::from(Serde(&json!({ "id": self.state.id })))),
             "chain" => Some(Jinja::from(Serde(&json!({ "name": self.state.chain.name })))),
-            "now" => Some(Jinja::from(self.now.0 as f64 / 1_000_000.0)),
+            "now" => Some(Jinja::from(text_of_instant(self.now))),
+            "date" => Some(Jinja::from(day_of(self.state.record.started_at.unwrap_or(self.now)))),
             name => self.named(name),
         }
     }

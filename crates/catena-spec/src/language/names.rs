@@ -29,7 +29,7 @@ pub const PROVIDED_NAMES: &[(&str, Since)] = &[
     ("loop", Since::Later),
     ("secrets", Since::Now),
     ("state", Since::Later),
-    ("date", Since::Later),
+    ("date", Since::Now),
 ];
 
 /// What other tools call a key, and its name here.

@@ -111,6 +111,7 @@ impl Context<'_> {
         match self.text(node)?.to_lowercase().as_str() {
             "json" => Some(Parse::Json),
             "lines" => Some(Parse::Lines),
+            "yaml" => Some(Parse::Yaml),
             _ => None,
         }
     }
