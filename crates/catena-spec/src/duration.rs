@@ -20,6 +20,12 @@ pub(crate) fn seconds(text: &str) -> Option<f64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// The same in milliseconds, up to the longest duration that a definition may have.
+pub fn duration_ms(text: &str) -> Option<u64> {
+    let milliseconds = (seconds(text)? * 1_000.0).round();
+    (milliseconds <= crate::limits::MAX_DURATION_MS as f64).then_some(milliseconds as u64)
+}
+
 /// What `5 minutes` and `1 hour 30 min` are as durations.
 pub(crate) fn in_words(text: &str) -> Option<String> {
     let mut written = String::new();

@@ -27,6 +27,7 @@ pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
 #[cfg(feature = "concurrency")]
 pub use concurrency::{Concurrency, Language, concurrency};
+pub use duration::duration_ms;
 pub use files::{Files, NoFiles, StepFile};
 pub use preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
 pub use problem::{Problem, Severity};

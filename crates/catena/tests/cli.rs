@@ -8,6 +8,8 @@ mod check;
 mod document;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/preview.rs"]
+mod preview;
 #[path = "cli/start.rs"]
 mod start;
 #[path = "cli/talk.rs"]

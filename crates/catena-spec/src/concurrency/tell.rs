@@ -7,11 +7,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
 use super::{javascript::JavaScript, python::Python};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    Python,
-    JavaScript,
-}
+pub use crate::preview::CodeLanguage as Language;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {

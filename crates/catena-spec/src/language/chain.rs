@@ -24,10 +24,14 @@ pub const CHAIN_KEYS: &[Key] = &[
     ),
     key("schedule", SCHEDULE, "when executions start by themselves").later(),
     key("schedules", Shape::List { of: &SCHEDULE, least: 1 }, "several schedules").later(),
-    key("every", Shape::Duration, "starts again after this long, from start to start; 0 is once").later(),
-    key("after", Shape::Duration, "the delay of the first start").later(),
-    key("repeat_every", Shape::Duration, "the same as `every`, in the API form of Realms").later(),
-    key("run_after", Shape::Duration, "the same as `after`, in the API form of Realms").later(),
+    key("every", Shape::Duration, "starts again after this long, from start to start; 0 is once")
+        .default("0")
+        .later(),
+    key("after", Shape::Duration, "the delay of the first start").default("0").later(),
+    key("repeat_every", Shape::Duration, "the same as `every`, in the API form of Realms")
+        .default("0")
+        .later(),
+    key("run_after", Shape::Duration, "the same as `after`, in the API form of Realms").default("0").later(),
     key("error_policy", Shape::Word(POLICIES), "what a failure of a top-level step does").default("stop"),
     key("retry_config", RETRY, "retries of top-level steps that say nothing of their own"),
     key("timeout", Shape::Time, "limits the execution; then it fails with the type `timeout`").later(),
@@ -48,7 +52,7 @@ pub const CHAIN_KEYS: &[Key] = &[
     key("notify", Shape::Data, "who is told of the end").later(),
     key("retention", Shape::OneOf(&[Shape::Time, Shape::Constant]), "how long ended executions are kept")
         .later(),
-    key("flow", FLOW, "whether the steps run in order or by what they depend on").later(),
+    key("flow", FLOW, "whether the steps run in order or by what they depend on").default("sequence").later(),
     key("fail_fast", Shape::Bool, "whether a failure cancels what runs beside it").default("true").later(),
     key("steps", Shape::Steps, "what is done, in order").required(),
 ];

@@ -67,7 +67,8 @@ pub const STEP_KEYS: &[Key] = &[
         .on(On::Kinds(&["chain"]))
         .later(),
     key("fail_fast", Shape::Bool, "whether a failure cancels what runs beside it").default("true").later(),
-    key("flow", FLOW, "whether the steps of a block run in order or by what they depend on").later(),
+    key("flow", FLOW, "whether the steps of a block run in order or by what they depend on")
+        .default("sequence").later(),
     key("raw", Shape::Bool, "the step's texts are not searched for expressions").default("false"),
     key("context", Shape::Bool, "whether `CATENA_CONTEXT` is written for the process")
         .default("false")

@@ -177,8 +177,11 @@ impl Outliner<'_, '_> {
             }
             Some((Kind { name: "execution_mode", .. }, _)) => "orchestrated".to_owned(),
             Some((kind, _)) => kind.name.to_owned(),
-            None if node.as_object().is_none() => "orchestrated".to_owned(),
-            None => "step".to_owned(),
+            // A step in plain words is called by them.
+            None => match &node.value {
+                Value::String(words) => words.trim().to_owned(),
+                _ => "step".to_owned(),
+            },
         }
     }
 

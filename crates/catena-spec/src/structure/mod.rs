@@ -11,7 +11,8 @@ pub(crate) use step::{StepKind, kind_of};
 pub(crate) use value::find_word;
 
 use crate::code::Code;
-use crate::language::{CHAIN_KEYS, ELSEWHERE, Key, Object, Since, find, find_kind};
+use crate::duration::duration_ms;
+use crate::language::{CHAIN_KEYS, ELSEWHERE, Key, Object, Shape, Since, find, find_kind};
 use crate::node::{Entry, Node, Value};
 use crate::problem::{Problem, Problems};
 use crate::source::{Source, Span};
@@ -124,10 +125,19 @@ impl Structure<'_> {
     }
 
     fn entry(&mut self, entry: &Entry, key: &Key) {
-        if key.since == Since::Later {
+        if key.since == Since::Later && !self.is_default(&entry.value, key) {
             self.later(key_later(entry.key.span, key.name));
         }
         self.value(&entry.value, &key.shape, What::Key(key.name), entry);
+    }
+
+    /// Whether a value says only what holds without it: nothing is asked for that would have to run.
+    fn is_default(&self, node: &Node, key: &Key) -> bool {
+        let Some(default) = key.default else { return false };
+        match key.shape {
+            Shape::Duration => node.as_duration_ms() == duration_ms(default),
+            _ => node.text(self.source).is_some_and(|text| text.eq_ignore_ascii_case(default)),
+        }
     }
 
     fn missing_key(&mut self, node: &Node, object: &Object, key: &Key) {

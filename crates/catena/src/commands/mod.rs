@@ -9,6 +9,7 @@ pub(crate) mod helper;
 pub(crate) mod init;
 mod interrupt;
 mod params;
+mod preview;
 mod progress;
 pub(crate) mod ps;
 pub(crate) mod run;

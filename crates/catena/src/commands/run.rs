@@ -17,7 +17,7 @@ use super::{
     check::first_code,
     definition::{Definition, Refusal},
     interrupt::Interrupts,
-    params,
+    params, preview,
     progress::Progress,
     schedule::ScheduleArgs,
 };
@@ -35,7 +35,8 @@ use crate::{
 #[command(after_help = "Examples:\n  catena run examples/data-pipeline/chain.yaml\n  \
                         catena run deploy.yaml --set region=eu --key release-42\n  \
                         catena run --file fetch.py\n  \
-                        catena run report.yaml -o json | jq .execution.output")]
+                        catena run report.yaml -o json | jq .execution.output\n  \
+                        catena run --config pipeline.json --dry-run")]
 pub(crate) struct RunArgs {
     /// A definition in YAML or JSON
     #[arg(value_name = "FILE", required_unless_present_any = ["config", "file"])]
@@ -60,6 +61,9 @@ pub(crate) struct RunArgs {
     /// How to print what happens
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    /// Show what the definition would do, and store and run nothing of it
+    #[arg(long)]
+    dry_run: bool,
     /// Count errors that were let pass as failure
     #[arg(long)]
     strict: bool,
@@ -69,6 +73,9 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
+    if args.dry_run {
+        return dry_run(args);
+    }
     let mut problems = Vec::new();
     match start(args, place, &mut problems) {
         Ok(running) => {
@@ -86,6 +93,21 @@ pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
             Err(failure)
         }
     }
+}
+
+/// What does not run yet is a warning here: nothing is started.
+fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
+    let definition = args.definition()?;
+    if args.output == Format::Text || !definition.checked.has_error() {
+        definition.tell_problems();
+    }
+    if definition.checked.has_error() {
+        if args.output != Format::Text {
+            output::json(&ExecutionDocument::of_problems(definition.problems()))?;
+        }
+        return Err(refused(&definition, &Refusal::Wrong, args.output));
+    }
+    preview::show(&definition, args.schedule.times(), args.output, definition.problems())
 }
 
 /// The way to an execution, and the problems of its definition.

@@ -2,22 +2,27 @@
 
 use clap::Args;
 
+use super::preview::Times;
 use crate::exit::{Code, Failure};
 
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
     /// Start again and again, in seconds or as 1h30m: comes with schedules, so far 0 (once)
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
-    every: Option<f64>,
+    #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
+    every: Option<u64>,
     /// Start later, in seconds or as 90s: comes with schedules, so far 0 (at once)
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
-    after: Option<f64>,
+    #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
+    after: Option<u64>,
 }
 
 impl ScheduleArgs {
+    pub(super) fn times(&self) -> Times {
+        Times { after_ms: self.after, every_ms: self.every }
+    }
+
     /// Refuses what this version would have to ignore.
     pub(super) fn refuse(&self) -> Result<(), Failure> {
-        let asked = |value: Option<f64>| value.is_some_and(|seconds| seconds > 0.0);
+        let asked = |value: Option<u64>| value.is_some_and(|ms| ms > 0);
         let option = match (asked(self.every), asked(self.after)) {
             (true, _) => "--every",
             (false, true) => "--after",
@@ -29,49 +34,9 @@ impl ScheduleArgs {
     }
 }
 
-/// A number of seconds, or numbers with units one after another.
-fn seconds(text: &str) -> Result<f64, String> {
-    let wrong = || format!("`{text}` is no duration: seconds as a number, or text like 90s, 5m, 1h30m, 2d");
-    let plain = text.parse::<f64>().ok().filter(|_| text.ends_with(|last: char| last.is_ascii_digit()));
-    let total = plain.or_else(|| with_units(text)).ok_or_else(wrong)?;
-    if total.is_finite() && total >= 0.0 { Ok(total) } else { Err(wrong()) }
-}
-
-fn with_units(text: &str) -> Option<f64> {
-    let mut rest = text.trim();
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let number = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let unit_end = rest[number..].find(|letter: char| !letter.is_ascii_alphabetic());
-        let end = unit_end.map_or(rest.len(), |at| number + at);
-        let unit = match &rest[number..end] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        total += rest[..number].parse::<f64>().ok()? * unit;
-        rest = rest[end..].trim_start();
-    }
-    (!text.trim().is_empty()).then_some(total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_seconds_or_numbers_with_units() {
-        let good =
-            [("0", 0.0), ("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("1h30m", 5_400.0), ("2d", 172_800.0)];
-        for (text, expected) in good {
-            assert_eq!(seconds(text), Ok(expected), "{text}");
-        }
-        assert_eq!(seconds("1h 30m"), Ok(5_400.0));
-        for text in ["", " ", "s", "-1", "5x", "m5", "1h30", "nan", "inf", "1e999"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
+/// Milliseconds of a duration, as definitions write them.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    catena_spec::duration_ms(text).ok_or_else(|| {
+        format!("`{text}` is no duration: seconds as a number, or text like 90s, 5m, 1h30m, 2d")
+    })
 }
