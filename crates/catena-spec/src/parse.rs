@@ -234,6 +234,9 @@ fn hint(message: &str, span: Span, source: &Source) -> Option<String> {
     if let Some(value) = template_at_start(line) {
         return Some(format!("quote the whole value: \"{value}\""));
     }
+    if message.contains("unexpected character") && message.contains("u{7f}") {
+        return Some("YAML takes this character only as `\\u007f`, in double quotes".to_owned());
+    }
     if message.contains("unclosed bracket") {
         return Some("close it, or put the value in quotes if the bracket is meant as text".to_owned());
     }

@@ -39,7 +39,7 @@ impl Problem {
         Problem {
             code,
             severity: code.severity(),
-            message: message.into(),
+            message: shortened(message.into()),
             span,
             label: None,
             help: None,
@@ -78,10 +78,23 @@ impl Problem {
     }
 }
 
+/// A message quotes what stands there, and a megabyte may stand there.
+fn shortened(message: String) -> String {
+    const MAX_CHARS: usize = 400;
+    match message.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
+}
+
 /// Collects problems while a definition is read. Reading goes on after each one.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
+    /// How many of each severity are in the list.
+    errors: usize,
+    warnings: usize,
+    has_later: bool,
     left_out: usize,
 }
 
@@ -90,7 +103,14 @@ impl Problems {
     const MAX: usize = 1_000;
 
     pub(crate) fn add(&mut self, problem: Problem) {
-        if self.list.len() < Self::MAX {
+        self.has_later |= problem.is_later();
+        // Each has room of its own: a thousand warnings hide no error.
+        let count = match problem.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if *count < Self::MAX {
+            *count += 1;
             self.list.push(problem);
         } else {
             self.left_out += 1;
@@ -103,12 +123,12 @@ impl Problems {
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        self.left_out > 0 || self.list.iter().any(|problem| problem.severity == Severity::Error)
+        self.errors > 0
     }
 
     /// Whether something is asked for that this version does not run yet.
     pub(crate) fn has_later(&self) -> bool {
-        self.left_out > 0 || self.list.iter().any(Problem::is_later)
+        self.has_later
     }
 
     /// All problems in the order of the text, and how many more there were. The same thing said twice about one

@@ -149,3 +149,19 @@ const PIECES: &[&str] = &[
     "!!str ", "#", "{city}", "{{x}}", "{= 1}", "\u{0}", "ö", "🦀", "\u{feff}", "~", "1e99", "steps: ",
     "<<: ", "? ", "---\n", "%", "\\u",
 ];
+
+#[test]
+fn script_text_full_of_braces_costs_little_and_warnings_hide_no_error() {
+    // Looked at once, not once for each brace: this would take minutes.
+    let text = format!("steps:\n- shell: '{}'\n", "{a".repeat(400_000));
+    assert!(check(&Source::new("a.yaml", &text), &NoFiles).chain.is_some());
+    let later = "- {shell: echo, run_next_after: 1}\n".repeat(3_000);
+    let checked = check(&Source::new("a.yaml", &format!("steps:\n{later}")), &NoFiles);
+    assert!(!checked.has_error() && checked.chain.is_none() && checked.left_out > 0);
+    let checked = check(&Source::new("a.yaml", &format!("steps:\n{later}- shel: echo\n")), &NoFiles);
+    assert!(checked.has_error());
+    let digits = "9".repeat(100_000);
+    let checked =
+        check(&Source::new("a.yaml", &format!("steps:\n- shell: echo\n  timeout: {digits}\n")), &NoFiles);
+    assert!(checked.problems.iter().all(|problem| problem.message.len() < 2_000));
+}

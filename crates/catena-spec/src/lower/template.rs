@@ -493,11 +493,13 @@ fn word_behind(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
 fn braced_names(text: &str) -> Vec<(Range<usize>, String)> {
     let mut found = Vec::new();
     for (open, _) in text.match_indices('{') {
-        let Some(length) = text[open..].find(['}', '\n']).filter(|at| text[open + at..].starts_with('}'))
-        else {
+        // Each piece between braces is looked at once, however many there are.
+        let inner = &text[open + 1..];
+        let Some(end) = inner.find(['{', '}', '\n']).filter(|at| inner[*at..].starts_with('}')) else {
             continue;
         };
-        let inner = text[open + 1..open + length].trim_start();
+        let length = end + 1;
+        let inner = inner[..end].trim_start();
         let name: String = inner.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         if is_identifier(&name) && !text[..open].ends_with('$') {
             found.push((open..open + length + 1, name));
