@@ -21,6 +21,8 @@ pub enum FailureType {
     SecretMissing,
     /// `parse` could not read what the step wrote.
     ParseError,
+    /// The result does not fit the schema that the step declares for it.
+    ResultMismatch,
     ResultTooLarge,
     /// The attempt's end is not known and never will be.
     Lost,
@@ -31,7 +33,7 @@ pub enum FailureType {
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 10] = [
+    const NAMED: [(Self, &'static str); 11] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
@@ -39,6 +41,7 @@ impl FailureType {
         (Self::TemplateError, "template_error"),
         (Self::SecretMissing, "secret_missing"),
         (Self::ParseError, "parse_error"),
+        (Self::ResultMismatch, "result_mismatch"),
         (Self::ResultTooLarge, "result_too_large"),
         (Self::Lost, "lost"),
         (Self::VisitLimit, "visit_limit"),

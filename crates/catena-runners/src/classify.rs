@@ -1,6 +1,16 @@
 //! The last phase of a process attempt: what its end means.
 
-use catena_core::{Failure, FailureType, Value, chain::Parse, event::Answer, value::INLINE_MAX_BYTES};
+use std::sync::Arc;
+
+use catena_core::{
+    Failure, FailureType, Value,
+    chain::{
+        Parse,
+        schema::{Mismatch, mismatches},
+    },
+    event::Answer,
+    value::INLINE_MAX_BYTES,
+};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -9,17 +19,19 @@ use crate::{
 };
 
 /// What the step wants to know of a process's end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) parse: Option<Parse>,
     pub(crate) keeps_result: bool,
+    /// The schema that the result must fit.
+    pub(crate) output: Option<Arc<Json>>,
     pub(crate) timeout_ms: Option<u64>,
 }
 
-pub(crate) fn ended(ended: &Ended, expected: Expected) -> Answer {
+pub(crate) fn ended(ended: &Ended, expected: &Expected) -> Answer {
     match ended.exit {
         Exit::Code(0) if expected.keeps_result => match result(ended, expected.parse) {
-            Ok(value) => Answer::Succeeded { value: Some(value) },
+            Ok(value) => fitting(value, expected.output.as_deref()),
             Err(failure) => Answer::Failed { failure },
         },
         Exit::Code(0) => Answer::Succeeded { value: None },
@@ -33,6 +45,18 @@ pub(crate) fn ended(ended: &Ended, expected: Expected) -> Answer {
         Exit::Stopped => Answer::Cancelled {},
         Exit::Lost => Answer::Lost { message: "the helper that ran it ended".into() },
     }
+}
+
+/// A result, if it fits what the step declares. Another attempt may leave another one, so this may be retried.
+pub(crate) fn fitting(value: Value, schema: Option<&Json>) -> Answer {
+    let mismatches = schema.map(|schema| mismatches(schema, value.as_json())).unwrap_or_default();
+    if mismatches.is_empty() {
+        return Answer::Succeeded { value: Some(value) };
+    }
+    let list: Vec<String> =
+        mismatches.iter().map(|Mismatch { path, message }| format!("`result{path}` {message}")).collect();
+    let failure = Failure::new(FailureType::ResultMismatch, list.join("; "));
+    Answer::Failed { failure }
 }
 
 pub(crate) fn cannot_start(refused: &CannotStart) -> Answer {

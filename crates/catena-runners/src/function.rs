@@ -15,6 +15,7 @@ use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer, value
 
 use crate::{
     Attempt, AttemptKey, Beginning, Sink, StepRunner,
+    classify::fitting,
     mask::Mask,
     prepare::cannot_start,
     secrets::{Secrets, Unsealed},
@@ -121,13 +122,17 @@ impl FunctionRunner {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
         let secrets = Arc::clone(&self.secrets);
+        let schema = attempt.step().output.clone();
         self.threads.run(move || {
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
             let has_secrets = !attempt.chain.secrets().is_empty();
             let mask = if has_secrets { Unsealed::of(&attempt.chain, &*secrets).mask() } else { None };
             let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink, mask };
-            let answer = answer(&*function, &call);
+            let answer = match answer(&*function, &call) {
+                Answer::Succeeded { value: Some(value) } => fitting(value, schema.as_deref()),
+                other => other,
+            };
             let answer = match &call.mask {
                 Some(mask) => mask.answer(answer),
                 None => answer,

@@ -69,7 +69,7 @@ pub(crate) fn launch(
         log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
         output,
         dir,
-        capture_max: if step.output_key.is_some() { INLINE_MAX_BYTES as u64 } else { 0 },
+        capture_max: if step.keeps_result() { INLINE_MAX_BYTES as u64 } else { 0 },
         unknown: match attempt.beginning {
             Beginning::Fresh | Beginning::Recovered { same_boot: true } => WhenUnknown::Start,
             Beginning::Recovered { same_boot: false } => WhenUnknown::Report,

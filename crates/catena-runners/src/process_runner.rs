@@ -153,7 +153,8 @@ impl ProcessRunner {
         let step = attempt.step();
         let expected = Expected {
             parse: step.work.process().and_then(|process| process.parse),
-            keeps_result: step.output_key.is_some(),
+            keeps_result: step.keeps_result(),
+            output: step.output.clone(),
             timeout_ms: step.timeout_ms,
         };
         let beginning = attempt.beginning;
@@ -340,11 +341,11 @@ impl ProcessRunner {
         let book = self.book();
         let Some(key) = book.keys.get(report.token()).copied() else { return };
         let Some(live) = book.live.get(&key) else { return };
-        let (expected, mask, beginning) = (live.expected, live.mask.clone(), live.beginning);
+        let (expected, mask, beginning) = (live.expected.clone(), live.mask.clone(), live.beginning);
         let output = mask.as_ref().map(|_| live.launch.output.clone());
         drop(book);
         let answer = match report {
-            Report::Ended(ended) => classify::ended(ended, expected),
+            Report::Ended(ended) => classify::ended(ended, &expected),
             Report::CannotStart(refused) => classify::cannot_start(refused),
             Report::Unknown { .. } => Answer::Lost { message: why_unknown(beginning).into() },
         };

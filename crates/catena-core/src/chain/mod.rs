@@ -128,6 +128,13 @@ pub struct Step {
     pub next: Option<NextLogic<StepIx>>,
 }
 
+impl Step {
+    /// Whether what the step leaves is more than a log: who names a result wants it, and so does who declares it.
+    pub fn keeps_result(&self) -> bool {
+        self.output_key.is_some() || self.output.is_some()
+    }
+}
+
 /// A chain's name: unique in its store, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -86,3 +86,25 @@ fn a_time_to_start_is_read_and_refused_until_there_are_schedules() {
     place.run(&["run", "chain.yaml", "--after", "5"]).fails(2, &["`--after` is not there yet"]);
     place.run(&["run", "chain.yaml", "--after", "soon"]).fails(2, &["`soon` is no duration", "90s"]);
 }
+
+#[test]
+fn a_result_that_does_not_fit_fails_its_step() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "params: {t: {}}
+steps:
+- id: weather
+  shell: printf '%s' \"$T\"
+  env: {T: '{\"t\": {t}}'}
+  parse: json
+  output: {type: object, properties: {t: {type: number, minimum: 0}}}
+- {set: {twice: '{steps.weather.result.t * 2}'}}
+output: '{twice}'\n",
+    );
+    let fits = place.run(&["run", "chain.yaml", "--set", "t=4"]);
+    assert_eq!((fits.code, fits.out.as_str()), (0, "8\n"), "{fits:?}");
+    place
+        .run(&["run", "chain.yaml", "--set", "t=-4"])
+        .fails(1, &["result_mismatch", "`result.t` must be at least 0, not -4"]);
+}
