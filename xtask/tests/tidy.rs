@@ -26,7 +26,7 @@ const TOPS: [&str; 2] = ["catena", "xtask"];
 const FOR_TESTS: [&str; 1] = ["catena-testkit"];
 
 /// Crates in the whole tree below the pure ones, themselves not counted. A new one is a decision, not an accident.
-const CORE_TREE_MAX: usize = 20;
+const CORE_TREE_MAX: usize = 28;
 const SPEC_TREE_MAX: usize = 45;
 
 /// Longer files are more than one file.

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use crate::{
     expr::{Expr, ExprError, Scope},
-    failure::Failure,
-    value::Value,
+    failure::{Failure, FailureType},
+    value::{VALUE_MAX_BYTES, Value},
 };
 
 /// A value with expressions in it.
@@ -72,13 +72,13 @@ impl Template {
             Self::Expr(expr) => expr.eval(scope),
             Self::Text(parts) => eval_text(parts, scope).map(Value::text),
             Self::List(items) => {
-                let items: Result<Vec<Json>, Failure> = items.iter().map(|t| eval_json(t, scope)).collect();
-                Ok(Value::from(Json::Array(items?)))
+                let items: Result<Vec<Value>, Failure> = items.iter().map(|t| t.eval(scope)).collect();
+                Ok(Value::list(items?))
             }
             Self::Map(fields) => {
-                let fields: Result<serde_json::Map<String, Json>, Failure> =
-                    fields.iter().map(|(key, t)| Ok((key.clone(), eval_json(t, scope)?))).collect();
-                Ok(Value::from(Json::Object(fields?)))
+                let fields: Result<Vec<(String, Value)>, Failure> =
+                    fields.iter().map(|(key, t)| Ok((key.clone(), t.eval(scope)?))).collect();
+                Ok(Value::object(fields?))
             }
         }
     }
@@ -105,19 +105,28 @@ impl Template {
     }
 }
 
-fn eval_json(template: &Template, scope: &dyn Scope) -> Result<Json, Failure> {
-    template.eval(scope).map(|value| value.as_json().clone())
-}
-
 fn eval_text(parts: &[Part], scope: &dyn Scope) -> Result<String, Failure> {
     let mut text = String::new();
     for part in parts {
         match part {
             Part::Text(literal) => text.push_str(literal),
-            Part::Expr(expr) => text.push_str(&expr.eval(scope)?.to_text()),
+            Part::Expr(expr) => text.push_str(&read_whole(&expr.eval(scope)?, scope).to_text()),
+        }
+        if text.len() > VALUE_MAX_BYTES {
+            let message = format!("a text has more than {VALUE_MAX_BYTES} bytes");
+            return Err(Failure::lasting(FailureType::TemplateError, message));
         }
     }
     Ok(text)
+}
+
+/// In a text stands the value itself. What is not at hand is missing here; the scope knows of it.
+pub(crate) fn read_whole(value: &Value, scope: &dyn Scope) -> Value {
+    if !value.has_references() {
+        return value.clone();
+    }
+    let whole = value.whole(&mut |stored| scope.read(stored).ok_or(()));
+    whole.map_or_else(|()| Value::null(), Value::from)
 }
 
 struct Scanner<'a> {

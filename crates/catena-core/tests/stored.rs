@@ -11,10 +11,11 @@ use catena_core::{
     Chain, Event, ExecutionId, State, Timestamp,
     chain::{ErrorPolicy, WaitFor},
     event::Answer,
+    value::INLINE_MAX_BYTES,
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, parallel, task},
+    draft::{Change, Steps, chain, for_each, group, parallel, set, task},
     sim::{fail, succeed},
 };
 use serde_json::{Value as Json, json};
@@ -47,7 +48,17 @@ fn fixtures() -> Vec<(&'static str, Steps, Script)> {
     };
     let once = vec![task("pay")];
     let lost: Script = |_, _| (Answer::Lost { message: "gone".into() }, 5);
-    vec![("saga", saga, outcomes), ("quarantined", once, lost)]
+    let large = vec![
+        for_each("each", "[1, 2]", vec![task("page").undo(vec![set("seen", "result | length")])]),
+        set("pages", "each"),
+        set("first", "{'length': pages[0] | length, 'odd': {'$catena': {'stored': 1}}}"),
+        task("last").when("first.length > 5").policy(ErrorPolicy::Rollback),
+    ];
+    let pages: Script = |address, _| match address {
+        "last" => (fail("no more"), 1),
+        _ => (succeed(format!("{address} {}", "x".repeat(INLINE_MAX_BYTES))), 5),
+    };
+    vec![("saga", saga, outcomes), ("quarantined", once, lost), ("large", large, pages)]
 }
 
 fn path(name: &str) -> PathBuf {

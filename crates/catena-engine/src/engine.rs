@@ -22,6 +22,7 @@ use crate::{
     dispatcher::{Dispatcher, Input, Recovered, Shared},
     launch::{Inbound, Launcher},
     load::{load_unfinished, serve_loads},
+    start::CheckedStart,
 };
 
 /// The one host of a store. Dropping it closes it: attempts in processes go on, and the next engine attaches to
@@ -104,6 +105,7 @@ impl Engine {
     /// Starts an execution; returns when its start is durable, with its number.
     pub fn start(&self, request: StartRequest) -> Result<Started, Error> {
         let is_known = self.shared.store.has_version(&request.version.digest)?;
+        let request = CheckedStart::new(request)?;
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
     }
 
@@ -215,7 +217,8 @@ fn launcher(
 ) -> Result<Launcher, Error> {
     let sink = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
-    let functions = FunctionRunner::new(config.functions.clone(), threads, sink.clone())
+    let stored = StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>);
+    let functions = FunctionRunner::new(config.functions.clone(), threads, Arc::new(stored), sink.clone())
         .map_err(Error::io("start the threads of functions"))?;
     let (places, files) =
         (config.places.clone(), Box::new(StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>)));

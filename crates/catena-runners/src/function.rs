@@ -11,9 +11,17 @@ use std::{
     },
 };
 
-use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer, value::INLINE_MAX_BYTES};
+use catena_core::{
+    Failure, FailureType, Value,
+    chain::Work,
+    event::Answer,
+    value::{INLINE_MAX_BYTES, VALUE_MAX_BYTES},
+};
 
-use crate::{Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start, threads::Threads};
+use crate::{
+    Attempt, AttemptKey, Beginning, Sink, StepRunner, prepare::cannot_start, process_runner::Files,
+    threads::Threads, values,
+};
 
 /// A registered function.
 pub type Function = dyn Fn(&Call) -> Result<Value, Failure> + Send + Sync;
@@ -75,6 +83,8 @@ impl Call {
 
 pub struct FunctionRunner {
     functions: Functions,
+    /// Where large values are.
+    files: Arc<dyn Files>,
     sink: Arc<dyn Sink>,
     /// The threads: kept warm, bounded by the slots of the engine.
     threads: Threads,
@@ -83,12 +93,17 @@ pub struct FunctionRunner {
 
 impl FunctionRunner {
     /// `threads` bounds how many calls run at once.
-    pub fn new(functions: Functions, threads: usize, sink: Arc<dyn Sink>) -> std::io::Result<Self> {
+    pub fn new(
+        functions: Functions,
+        threads: usize,
+        files: Arc<dyn Files>,
+        sink: Arc<dyn Sink>,
+    ) -> std::io::Result<Self> {
         let threads = Threads::new(threads)?;
-        Ok(Self { functions, sink, threads, live: Arc::default() })
+        Ok(Self { functions, files, sink, threads, live: Arc::default() })
     }
 
-    fn call(&self, attempt: Attempt) -> Result<(), Answer> {
+    fn call(&self, mut attempt: Attempt) -> Result<(), Answer> {
         if attempt.beginning != Beginning::Fresh {
             return Err(Answer::Lost { message: "the engine that ran it ended".into() });
         }
@@ -102,11 +117,16 @@ impl FunctionRunner {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
+        let files = Arc::clone(&self.files);
         self.threads.run(move || {
+            let filled_in = values::fill_in(&mut attempt, &*files);
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
             let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink };
-            let answer = answer(&*function, &call);
+            let answer = match filled_in {
+                Ok(()) => answer(&*function, &call),
+                Err(failure) => Answer::Failed { failure },
+            };
             live.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             call.sink.ended(key, answer);
         });
@@ -125,8 +145,8 @@ impl Drop for FunctionRunner {
 
 fn answer(function: &Function, call: &Call) -> Answer {
     match catch_unwind(AssertUnwindSafe(|| function(call))) {
-        Ok(Ok(value)) if value.is_larger_than(INLINE_MAX_BYTES) => {
-            let message = format!("the result has more than {INLINE_MAX_BYTES} bytes");
+        Ok(Ok(value)) if value.is_larger_than(VALUE_MAX_BYTES) => {
+            let message = format!("the result has more than {VALUE_MAX_BYTES} bytes");
             Answer::Failed { failure: Failure::lasting(FailureType::ResultTooLarge, message) }
         }
         Ok(Ok(value)) => Answer::Succeeded { value: Some(value) },

@@ -11,6 +11,7 @@ pub mod process;
 mod process_runner;
 mod shell;
 mod threads;
+mod values;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
 pub use function::{Call, Function, FunctionRunner, Functions};

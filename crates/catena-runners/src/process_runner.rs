@@ -13,19 +13,20 @@ use std::{
     time::Duration,
 };
 
-use catena_core::event::Answer;
+use catena_core::{Failure, event::Answer};
 
 use crate::{
     Attempt, AttemptKey, Beginning, Places, Sink, StepRunner,
     classify::{self, Expected},
     prepare::{self, GRACE_MS, cannot_start},
     process::{Client, Error, Helper, Launch, Report, Token},
+    values,
 };
 
 /// Between two tries to reach a helper for an attempt that may be running.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
 
-/// The bytes of stored step files, by digest.
+/// The bytes of stored step files and large values, by digest.
 pub trait Files: Send + Sync {
     fn read(&self, digest: &str) -> Result<Vec<u8>, String>;
 }
@@ -66,6 +67,8 @@ pub struct ProcessRunner {
 struct Book {
     live: HashMap<AttemptKey, Live>,
     keys: HashMap<Token, AttemptKey>,
+    /// Those whose large values are being read, and whether they were asked to end meanwhile.
+    preparing: HashMap<AttemptKey, bool>,
     /// Ended, and not yet known to be committed.
     unsettled: HashMap<AttemptKey, Token>,
     /// Every attempt that is live in the store is in here.
@@ -111,9 +114,15 @@ impl ProcessRunner {
         })
     }
 
-    fn enlist(&self, attempt: &Attempt) -> Result<(), Answer> {
-        let token = Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key));
-        let prepared = prepare::launch(attempt, token.clone(), &self.places, &*self.files);
+    fn token(&self, attempt: &Attempt) -> Token {
+        Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key))
+    }
+
+    /// Enlists an attempt, whose large values are `filled_in` or could not be.
+    fn enlist(&self, attempt: &Attempt, filled_in: Result<(), Failure>) -> Result<(), Answer> {
+        let token = self.token(attempt);
+        let prepared =
+            filled_in.and_then(|()| prepare::launch(attempt, token.clone(), &self.places, &*self.files));
         let launch = match (prepared, attempt.beginning) {
             (Ok(launch), _) => launch,
             (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
@@ -128,9 +137,41 @@ impl ProcessRunner {
         };
         let beginning = attempt.beginning;
         let mut book = self.book();
+        let stopping = book.preparing.remove(&attempt.key).unwrap_or(false);
+        if stopping && beginning == Beginning::Fresh {
+            return Err(Answer::Cancelled {});
+        }
         book.keys.insert(token, attempt.key);
-        book.live.insert(attempt.key, Live { expected, launch, sent_on: 0, stopping: false, beginning });
+        book.live.insert(attempt.key, Live { expected, launch, sent_on: 0, stopping, beginning });
         Ok(())
+    }
+
+    /// Starts an attempt that has to be filled in first. What it may have running is its own from here on.
+    fn start_large(&self, mut attempt: Attempt) {
+        let (key, token) = (attempt.key, self.token(&attempt));
+        let mut book = self.book();
+        book.keys.insert(token.clone(), key);
+        book.preparing.insert(key, false);
+        drop(book);
+        let begun = self.aside(move |runner| {
+            let filled_in = values::fill_in(&mut attempt, &*runner.files);
+            match runner.enlist(&attempt, filled_in) {
+                Ok(()) => runner.dispatch(key),
+                Err(answer) => runner.not_started(key, &runner.token(&attempt), answer),
+            }
+        });
+        if let Err(error) = begun {
+            let failure = cannot_start(format!("cannot start a thread: {error}"));
+            self.not_started(key, &token, Answer::Failed { failure });
+        }
+    }
+
+    fn not_started(&self, key: AttemptKey, token: &Token, answer: Answer) {
+        let mut book = self.book();
+        book.preparing.remove(&key);
+        book.keys.remove(token);
+        drop(book);
+        self.sink.ended(key, answer);
     }
 
     /// Writes the launch to the helper that is there, or has a thread reach one.
@@ -316,7 +357,10 @@ impl ProcessRunner {
 
 impl StepRunner for ProcessRunner {
     fn start(&self, attempt: Attempt) {
-        match self.enlist(&attempt) {
+        if values::has_references(&attempt) {
+            return self.start_large(attempt);
+        }
+        match self.enlist(&attempt, Ok(())) {
             Ok(()) => self.dispatch(attempt.key),
             Err(answer) => self.sink.ended(attempt.key, answer),
         }
@@ -325,6 +369,10 @@ impl StepRunner for ProcessRunner {
     fn stop(&self, key: AttemptKey) {
         let token = {
             let mut book = self.book();
+            if let Some(stopping) = book.preparing.get_mut(&key) {
+                *stopping = true;
+                return;
+            }
             let Some(live) = book.live.get_mut(&key) else { return };
             live.stopping = true;
             live.launch.token.clone()

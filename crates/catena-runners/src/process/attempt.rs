@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use catena_core::faults::{self, Fault};
+use catena_core::value::VALUE_MAX_BYTES;
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::Signal;
@@ -25,7 +26,7 @@ const DRAIN_MAX: Duration = Duration::from_millis(100);
 /// Between two looks at what an attempt left behind; there is no event for the end of a group.
 const REST_TICK: Duration = Duration::from_millis(5);
 /// A value written by a step has at most this many bytes.
-const OUTPUT_MAX: u64 = 16 * 1024 * 1024;
+const OUTPUT_MAX: u64 = VALUE_MAX_BYTES as u64;
 
 /// A running attempt, owned by one task.
 pub(super) struct Attempt {

@@ -10,7 +10,7 @@ use std::{
 use catena_core::{Chain, Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest};
 use catena_spec::dto::ProblemDto;
-use catena_store::{ExecutionFilter, Store, Version};
+use catena_store::{ExecutionFilter, Store, Version, sqlite::SqliteStore};
 use clap::Args;
 use serde_json::Value as Json;
 
@@ -217,11 +217,18 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Where large values are.
+    fn store(&self) -> Result<Arc<SqliteStore>, Failure> {
+        match &self.host {
+            Host::Here { engine, .. } => Ok(Arc::clone(engine.store())),
+            Host::There(_) => Ok(Arc::new(hosting::reader(self.locations)?)),
+        }
+    }
+
     fn print_end(&self, problems: Vec<ProblemDto>) -> Result<(), Failure> {
-        let document = ExecutionDocument::new(&self.state, problems);
         let row = catena_store::project_execution(&self.state);
         if self.args.output != Format::Text {
-            return output::json(&document);
+            return output::json(&ExecutionDocument::new(&*self.store()?, &self.state, problems)?);
         }
         let took = row
             .started_at
@@ -234,10 +241,10 @@ impl<'a> Running<'a> {
         if row.status != ExecutionStatus::Completed {
             eprintln!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
-        match row.output.as_ref().map(Value::as_json) {
-            None => Ok(()),
-            Some(Json::String(text)) => output::line(text),
-            Some(other) => output::json(other),
+        let Some(value) = &row.output else { return Ok(()) };
+        match catena_store::whole(&*self.store()?, value)? {
+            Json::String(text) => output::line(&text),
+            other => output::json(&other),
         }
     }
 }
@@ -364,8 +371,11 @@ fn read_input(path: &std::path::Path) -> Result<BTreeMap<String, Value>, Failure
         Failure::new(Code::NotFound, format!("cannot read {}: {error}", path.display()))
             .next("catena run FILE --input FILE, or - for standard input")
     })?;
-    serde_json::from_str(&text).map_err(|error| {
+    // Read as plain JSON: what somebody gives is data, whatever it looks like.
+    let given: Result<BTreeMap<String, Json>, _> = serde_json::from_str(&text);
+    let given = given.map_err(|error| {
         Failure::new(Code::Usage, format!("{} is no JSON object: {error}", path.display()))
             .next(r#"catena run FILE --input FILE, with {"name": value, …}"#)
-    })
+    })?;
+    Ok(given.into_iter().map(|(name, json)| (name, Value::from(json))).collect())
 }
