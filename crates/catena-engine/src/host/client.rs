@@ -30,7 +30,11 @@ impl HostClient {
             let hello: Hello = read_line(&mut reading)?;
             Ok((Self { stream, reading, pid: hello.pid }, hello))
         };
-        let (client, hello) = talk(stream).map_err(Error::io("talk to the host of the store"))?;
+        let (client, hello) = match talk(stream) {
+            // It went while it was greeted.
+            Err(error) if is_gone(&error) => return Ok(None),
+            said => said.map_err(Error::io("talk to the host of the store"))?,
+        };
         if hello.protocol != PROTOCOL {
             let message = format!(
                 "process {} of Catena {} hosts the store and speaks another protocol; end it or use that version",
@@ -77,6 +81,11 @@ impl HostClient {
         write_line(&self.stream, request).map_err(gone)?;
         read_line(&mut self.reading).map_err(gone)
     }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 fn gone(error: std::io::Error) -> Error {
