@@ -27,7 +27,7 @@ const FOR_TESTS: [&str; 1] = ["catena-testkit"];
 
 /// Crates in the whole tree below the pure ones, themselves not counted. A new one is a decision, not an accident.
 const CORE_TREE_MAX: usize = 28;
-const SPEC_TREE_MAX: usize = 45;
+const SPEC_TREE_MAX: usize = 46;
 
 /// Longer files are more than one file.
 const CODE_LINES_MAX: usize = 700;
