@@ -72,7 +72,7 @@ impl Fixture {
         let helper =
             HelperAccess { command: Arc::new(|| Command::new("false")), environment: Vec::new(), lease: 7 };
         let (places, sink) = (Places::new(home.path()), Arc::new(Answers(sender)));
-        let sources = Sources { files: Box::new(NoFiles), secrets };
+        let sources = Sources { files: Arc::new(NoFiles), secrets };
         let runner = ProcessRunner::new(places, sources, helper, "store", sink);
         Self { _home: home, listener, runner, answers }
     }
