@@ -56,7 +56,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Makes the start idempotent: the same key, definition and input answer the first execution
-    #[arg(long, value_name = "KEY")]
+    // An empty one is a variable that is not set: all such starts would be one.
+    #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     key: Option<String>,
     /// How to print what happens
     #[arg(short, long, value_enum, default_value_t)]
@@ -105,7 +106,17 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         if args.output != Format::Text {
             output::json(&ExecutionDocument::of_problems(definition.problems()))?;
         }
-        return Err(refused(&definition, &Refusal::Wrong, args.output));
+        return Err(args.refused(&definition, &Refusal::Wrong));
+    }
+    if let Some(chain) = &definition.checked.chain
+        && args.has_params()
+        && let Err(failure) = params::read(args.input.as_deref(), &args.set, chain)
+    {
+        if args.output != Format::Text {
+            let problems = [definition.problems(), ProblemEntry::of_failure(&failure, None)].concat();
+            output::json(&ExecutionDocument::of_problems(problems))?;
+        }
+        return Err(failure);
     }
     preview::show(&definition, args.schedule.times(), args.output, definition.problems())
 }
@@ -124,7 +135,7 @@ fn start<'a>(
     }
     if let Err(refusal) = definition.expect_startable() {
         *problems = problems.drain(..).map(ProblemEntry::into_refusal).collect();
-        return Err(refused(&definition, &refusal, args.output));
+        return Err(args.refused(&definition, &refusal));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
@@ -146,6 +157,29 @@ impl RunArgs {
             (None, None, None) => unreachable!("clap asks for one of them"),
         }
     }
+
+    fn has_params(&self) -> bool {
+        self.input.is_some() || !self.set.is_empty()
+    }
+
+    fn refused(&self, definition: &Definition, refusal: &Refusal) -> Failure {
+        match refusal {
+            Refusal::Wrong => {
+                let next = first_code(std::slice::from_ref(definition));
+                Failure::told(Code::Definition).next_if(self.output == Format::Text, next)
+            }
+            Refusal::NotYet(missing) => {
+                let message = format!(
+                    "this version cannot start the chain: it does not run {} yet",
+                    missing.join(", ")
+                );
+                let path = self.definition.as_ref().or(self.config.as_ref()).or(self.file.as_ref());
+                let path = path.map(|path| output::shell_word(path)).unwrap_or_default();
+                Failure::new(Code::Definition, message)
+                    .next(format!("catena run {path} --dry-run, which shows what it would do"))
+            }
+        }
+    }
 }
 
 fn is_definition(path: &Path) -> bool {
@@ -159,21 +193,6 @@ fn is_code(path: &Path) -> bool {
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| extensions.contains(&extension))
-}
-
-fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failure {
-    match refusal {
-        Refusal::Wrong => {
-            let next = first_code(std::slice::from_ref(definition));
-            Failure::told(Code::Definition).next_if(format == Format::Text, next)
-        }
-        Refusal::NotYet(missing) => {
-            let message =
-                format!("this version cannot start the chain: it does not run {} yet", missing.join(", "));
-            Failure::new(Code::Definition, message)
-                .next("catena run FILE --dry-run, which shows what it would do")
-        }
-    }
 }
 
 /// An execution that this command started and follows.
