@@ -111,3 +111,15 @@ fn errors_of_the_environment_name_the_place_and_what_to_try() {
     assert_eq!(done.code, 0, "{done:?}");
     assert!(place.home().join(".local/state/catena/catena.db").exists());
 }
+
+#[test]
+fn a_list_that_is_empty_says_of_what() {
+    let place = Place::new();
+    let list = |args: &[&str]| place.run(&[&["ps", "ls"], args].concat());
+    assert!(list(&[]).err.contains("`catena run FILE` starts one"));
+    place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
+    assert_eq!(place.run(&["run", "one.yaml"]).code, 0);
+    assert!(list(&["--chain", "two"]).err.contains("no executions of chain `two`"));
+    assert!(list(&["--unfinished"]).err.contains("no unfinished executions; `catena ps ls`"));
+    list(&["--limit", "0"]).fails(2, &["'--limit <LIMIT>'"]);
+}
