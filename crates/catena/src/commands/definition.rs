@@ -67,10 +67,10 @@ impl Definition {
     pub(crate) fn tell_problems(&self) {
         let colour = if output::stderr_colour() { Colour::On } else { Colour::Off };
         if !self.checked.problems.is_empty() {
-            eprintln!("{}", render(&self.checked.problems, &self.source, colour).trim_end());
+            talk!("{}", render(&self.checked.problems, &self.source, colour).trim_end());
         }
         if self.checked.left_out > 0 {
-            eprintln!("… and {} more", self.checked.left_out);
+            talk!("… and {} more", self.checked.left_out);
         }
     }
 

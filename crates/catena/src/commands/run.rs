@@ -224,7 +224,7 @@ impl<'a> Running<'a> {
         let started = host.start_once(request, &locations)?;
         let execution = started.execution;
         let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };
-        eprintln!("execution {execution} of {chain}{again}");
+        talk!("execution {execution} of {chain}{again}");
         let interrupts = watch_interrupts(&locations, &host, execution)?;
         let state = match started.is_new {
             true => State::new(execution, Arc::clone(&version.chain)),
@@ -264,7 +264,7 @@ impl<'a> Running<'a> {
                 Ok(None) => return Ok(()),
                 // The host has gone and this process is here: it takes over, or follows who did.
                 Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
-                    eprintln!("{error}; taking over");
+                    talk!("{error}; taking over");
                     self.host = Host::reach(&self.locations, Reach::All)?;
                     events = self.events()?;
                 }
@@ -319,7 +319,7 @@ impl<'a> Running<'a> {
         let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
         if waits && status != before {
             let id = self.execution;
-            eprintln!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
+            talk!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
         }
     }
 
@@ -339,12 +339,12 @@ impl<'a> Running<'a> {
             .started_at
             .zip(row.finished_at)
             .map(|(from, to)| format!(" in {}", output::duration(from, to)));
-        eprintln!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
+        talk!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
         if let Some(error) = &row.error {
-            eprintln!("  {error}");
+            talk!("  {error}");
         }
         if row.status != ExecutionStatus::Completed {
-            eprintln!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
+            talk!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
         match row.output.as_ref().map(Value::as_json) {
             None => Ok(()),
@@ -356,11 +356,11 @@ impl<'a> Running<'a> {
 
 fn tell_host(host: &Host) {
     match host {
-        Host::There(client) => eprintln!("process {} hosts the store; this one follows", client.pid()),
+        Host::There(client) => talk!("process {} hosts the store; this one follows", client.pid()),
         Host::Here { engine, .. } if engine.recovered().is_empty() => {}
         Host::Here { engine, .. } => {
             let ids: Vec<String> = engine.recovered().iter().map(ToString::to_string).collect();
-            eprintln!("going on with unfinished: {}", ids.join(", "));
+            talk!("going on with unfinished: {}", ids.join(", "));
         }
     }
 }
@@ -378,7 +378,7 @@ fn watch_interrupts(
     });
     let locations = locations.clone();
     let cancel = move || {
-        eprintln!("cancelling execution {execution}; once more to leave at once");
+        talk!("cancelling execution {execution}; once more to leave at once");
         let engine = engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cancelled = match engine.and_then(|engine| engine.upgrade()) {
             Some(engine) => engine.cancel(execution, false, hosting::actor()),
@@ -389,11 +389,11 @@ fn watch_interrupts(
             },
         };
         if let Err(error) = cancelled {
-            eprintln!("cannot cancel it: {error}");
+            talk!("cannot cancel it: {error}");
         }
     };
     let leave = move || {
-        eprintln!("leaving: execution {execution} goes on with the next `catena run`");
+        talk!("leaving: execution {execution} goes on with the next `catena run`");
         leave_now();
     };
     Interrupts::watch(cancel, leave).map_err(|error| {
@@ -415,14 +415,14 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
         && let Some(other) = next_unfinished(engine)?
     {
         if !told {
-            eprintln!("staying while other executions run; Ctrl-C leaves them to the next host");
+            talk!("staying while other executions run; Ctrl-C leaves them to the next host");
             told = true;
         }
         // Until it ends, or waits for a person.
         let mut follower = engine.follow(other, 0)?;
         while next_unfinished(engine)? == Some(other) && follower.next_event()?.is_some() {}
         if let Some(row) = engine.store().execution(other)? {
-            eprintln!("execution {other} of {} {}", row.chain, row.status);
+            talk!("execution {other} of {} {}", row.chain, row.status);
         }
     }
     Ok(code)

@@ -123,3 +123,24 @@ fn a_list_that_is_empty_says_of_what() {
     assert!(list(&["--unfinished"]).err.contains("no unfinished executions; `catena ps ls`"));
     list(&["--limit", "0"]).fails(2, &["'--limit <LIMIT>'"]);
 }
+
+#[test]
+fn a_chain_goes_on_when_nobody_listens_to_the_talk_any_more() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "steps:\n  - {shell: echo one}\n  - {shell: echo two, output_key: t}\noutput: '{t}'\n",
+    );
+    let mut child = place.spawn(&["run", "chain.yaml"]);
+    drop(child.stderr.take());
+    let done = Done::from(child.wait_with_output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (0, "two\n"), "{done:?}");
+}
+
+#[test]
+fn of_a_long_line_that_a_failed_step_wrote_the_beginning_is_shown() {
+    let place = Place::new();
+    place.write("chain.yaml", "steps: [{shell: \"printf %9000d 1; exit 1\"}]\n");
+    let done = place.run(&["run", "chain.yaml"]);
+    assert!(done.code == 1 && done.err.len() < 2000 && done.err.contains(" …\n"), "{done:?}");
+}

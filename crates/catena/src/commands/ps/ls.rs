@@ -41,7 +41,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
     };
     match args.output {
         Format::Json | Format::Jsonl => output::json(&ExecutionsDocument::new(&rows))?,
-        Format::Text if rows.is_empty() => eprintln!("{}", args.nothing()),
+        Format::Text if rows.is_empty() => talk!("{}", args.nothing()),
         Format::Text => {
             let heading = ["ID", "CHAIN", "STATUS", "STARTED", "TOOK"].map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = [heading].into_iter().chain(rows.iter().map(line)).collect();
