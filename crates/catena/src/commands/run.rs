@@ -343,6 +343,9 @@ impl<'a> Running<'a> {
         if let Some(error) = &row.error {
             talk!("  {error}");
         }
+        if row.status == ExecutionStatus::Stuck {
+            talk!("  an undo failed: what it was to take back is still there, and so is what came before it");
+        }
         if row.status != ExecutionStatus::Completed {
             talk!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
@@ -357,10 +360,15 @@ impl<'a> Running<'a> {
 fn tell_host(host: &Host) {
     match host {
         Host::There(client) => talk!("process {} hosts the store; this one follows", client.pid()),
-        Host::Here { engine, .. } if engine.recovered().is_empty() => {}
         Host::Here { engine, .. } => {
-            let ids: Vec<String> = engine.recovered().iter().map(ToString::to_string).collect();
-            talk!("going on with unfinished: {}", ids.join(", "));
+            let moves = |id: &&ExecutionId| {
+                let row = engine.store().execution(**id);
+                !matches!(row, Ok(Some(row)) if needs_a_person(row.status))
+            };
+            let ids: Vec<String> = engine.recovered().iter().filter(moves).map(ToString::to_string).collect();
+            if !ids.is_empty() {
+                talk!("going on with unfinished: {}", ids.join(", "));
+            }
         }
     }
 }
@@ -428,13 +436,15 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
     Ok(code)
 }
 
+/// Whether no host brings it on.
+fn needs_a_person(status: ExecutionStatus) -> bool {
+    matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
+}
+
 /// An execution that this host still brings on; those that wait for a person need no host.
 fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let rows = engine.store().executions(&filter)?;
-    let waits = |status| {
-        matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
-    };
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
-    Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
+    Ok(rows.iter().rev().find(|row| !needs_a_person(row.status) && !is_damaged(row.id)).map(|row| row.id))
 }

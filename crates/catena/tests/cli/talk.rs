@@ -144,3 +144,17 @@ fn of_a_long_line_that_a_failed_step_wrote_the_beginning_is_shown() {
     let done = place.run(&["run", "chain.yaml"]);
     assert!(done.code == 1 && done.err.len() < 2000 && done.err.contains(" …\n"), "{done:?}");
 }
+
+#[test]
+fn a_stuck_execution_says_why_and_later_runs_do_not_claim_to_go_on_with_it() {
+    let place = Place::new();
+    place.write(
+        "stuck.yaml",
+        "steps:\n  - {shell: 'true', undo: {shell: exit 1, retry_config: {max_attempts: 1}}}\n  \
+         - {shell: exit 1, error_policy: rollback}\n",
+    );
+    place.run(&["run", "stuck.yaml"]).fails(1, &["stuck\n  an undo failed"]);
+    place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
+    let done = place.run(&["run", "one.yaml"]);
+    assert!(done.code == 0 && !done.err.contains("going on with"), "{done:?}");
+}
