@@ -156,10 +156,10 @@ impl From<catena_store::Error> for Failure {
 pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     let code = result.unwrap_or_else(|failure| {
         for message in &failure.messages {
-            eprintln!("error: {message}");
+            talk!("error: {message}");
         }
         if let Some(next) = &failure.next {
-            eprintln!("  next: {next}");
+            talk!("  next: {next}");
         }
         failure.code
     });

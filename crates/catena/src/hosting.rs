@@ -86,7 +86,7 @@ impl Host {
             request.key.get_or_insert_with(own_key);
             match client.start(request.clone()) {
                 Err(error @ Error::Stopped(_)) => {
-                    eprintln!("{error}; asking the next one");
+                    talk!("{error}; asking the next one");
                     *self = Self::reach(locations, Reach::All)?;
                 }
                 other => return Ok(other?),
@@ -125,7 +125,7 @@ fn refused(locations: &Locations) -> impl Fn(Error) -> Failure {
 
 fn tell_damaged(engine: &Engine) {
     for (execution, why) in engine.damaged() {
-        eprintln!("execution {execution} cannot go on: {why}; see `catena doctor`");
+        talk!("execution {execution} cannot go on: {why}; see `catena doctor`");
     }
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<Executio
     let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
     let latest = chain.as_ref().and_then(|chain| chain.last_execution).ok_or_else(|| unknown(number))?;
     if let Some(chain) = chain {
-        eprintln!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
+        talk!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
     }
     Ok(latest)
 }

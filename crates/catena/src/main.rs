@@ -1,5 +1,10 @@
 //! The `catena` command: arguments in, one command's work, an exit code out.
 
+#![warn(clippy::print_stderr, reason = "it panics where nobody listens any more; `talk!` does not")]
+
+#[macro_use]
+mod output;
+
 mod annotation;
 mod args;
 mod commands;
@@ -8,7 +13,6 @@ mod document;
 mod exit;
 mod home;
 mod hosting;
-mod output;
 mod problem;
 
 use std::process::ExitCode;

@@ -9,6 +9,16 @@ use catena_core::Timestamp;
 
 use crate::exit::{Code, Failure};
 
+/// Writes a line of talk. Who no longer listens ends no chain: `eprintln!` would panic.
+macro_rules! talk {
+    ($($words:tt)*) => { $crate::output::tell(format_args!($($words)*)) };
+}
+
+/// What [`talk!`] does.
+pub(crate) fn tell(words: std::fmt::Arguments<'_>) {
+    let _nobody_listens = writeln!(std::io::stderr().lock(), "{words}");
+}
+
 /// Writes a line of data; a reader that has gone ends the command quietly, as in any pipe.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Code, Failure> {
         );
     }
     if args.output == Format::Text && definitions.iter().all(|d| d.checked.problems.is_empty()) {
-        eprintln!("{}: no problems", if definitions.len() == 1 { "1 definition" } else { "all definitions" });
+        talk!("{}: no problems", if definitions.len() == 1 { "1 definition" } else { "all definitions" });
     }
     Ok(Code::Completed)
 }

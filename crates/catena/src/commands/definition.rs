@@ -20,7 +20,7 @@ const DEFINITION_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Why a definition cannot be started.
 pub(crate) enum Refusal {
     Wrong,
-    /// It is sound; what is asked for and not there yet, by line.
+    /// It is sound; each thing that is asked for and not there yet, with its lines.
     NotYet(Vec<String>),
 }
 
@@ -67,10 +67,10 @@ impl Definition {
     pub(crate) fn tell_problems(&self) {
         let colour = if output::stderr_colour() { Colour::On } else { Colour::Off };
         if !self.checked.problems.is_empty() {
-            eprintln!("{}", render(&self.checked.problems, &self.source, colour).trim_end());
+            talk!("{}", render(&self.checked.problems, &self.source, colour).trim_end());
         }
         if self.checked.left_out > 0 {
-            eprintln!("… and {} more", self.checked.left_out);
+            talk!("… and {} more", self.checked.left_out);
         }
     }
 
@@ -79,19 +79,37 @@ impl Definition {
         if self.checked.has_error() {
             return Err(Refusal::Wrong);
         }
-        let mut missing: Vec<String> = Vec::new();
+        let mut missing: Vec<(&str, Vec<usize>)> = Vec::new();
         for problem in self.checked.not_yet() {
             let name = problem.message.split('`').nth(1).unwrap_or(&problem.message);
             let line = self.source.position(problem.span.start).line;
-            missing.push(format!("`{name}` in line {line}"));
+            match missing.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, lines)) if lines.contains(&line) => {}
+                Some((_, lines)) => lines.push(line),
+                None => missing.push((name, vec![line])),
+            }
         }
-        if missing.is_empty() { Ok(()) } else { Err(Refusal::NotYet(missing)) }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(Refusal::NotYet(missing.iter().map(|(name, lines)| in_lines(name, lines)).collect()))
+            }
+        }
     }
 
     /// The version that this definition is, if it has no error.
     pub(crate) fn into_version(self) -> Option<Version> {
         let files = self.checked.files.into_iter().map(|file| StepFile::new(file.bytes)).collect();
         Some(Version::new(self.checked.chain?, self.source.text().to_owned(), files))
+    }
+}
+
+fn in_lines(name: &str, lines: &[usize]) -> String {
+    let texts: Vec<String> = lines.iter().map(usize::to_string).collect();
+    match texts.split_last() {
+        Some((line, [])) => format!("`{name}` in line {line}"),
+        Some((last, before)) => format!("`{name}` in lines {} and {last}", before.join(", ")),
+        None => format!("`{name}`"),
     }
 }
 

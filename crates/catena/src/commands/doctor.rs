@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DoctorArgs, locations: &Locations) -> Result<Code, Fail
         let lock = HostLock::take(&locations.store)
             .map_err(|error| Failure::from(error).next("wait for the host to end, then try again"))?;
         let count = sqlite::rebuild(&locations.store, &lock)?;
-        eprintln!("rebuilt the lists of {count} executions from their journals");
+        talk!("rebuilt the lists of {count} executions from their journals");
     }
     let findings = sqlite::check(&reader)?;
     match args.output {
@@ -51,10 +51,10 @@ pub(crate) fn run(args: &DoctorArgs, locations: &Locations) -> Result<Code, Fail
 
 fn tell(findings: &[Finding], locations: &Locations) {
     if findings.is_empty() {
-        eprintln!("{} is whole: journals, lists and owners agree", locations.store.display());
+        talk!("{} is whole: journals, lists and owners agree", locations.store.display());
     }
     for finding in findings {
-        eprintln!("{}", describe(finding));
+        talk!("{}", describe(finding));
     }
 }
 

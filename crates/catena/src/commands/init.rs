@@ -75,7 +75,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<Code, Failure> {
         write_new(path, text)?;
         output::line(&path.display().to_string())?;
     }
-    eprintln!("next: catena run {}", output::shell_word(&files[0].0));
+    talk!("next: catena run {}", output::shell_word(&files[0].0));
     Ok(Code::Completed)
 }
 

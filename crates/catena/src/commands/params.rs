@@ -57,6 +57,11 @@ impl Given {
             self.unread.push(Failure::new(Code::Usage, message).next(SET_NEXT));
             return;
         };
+        if param.is_empty() {
+            let message = format!("`--set {assignment}` has no name before its `=`");
+            self.unread.push(Failure::new(Code::Usage, message).next(SET_NEXT));
+            return;
+        }
         let schema = chain.params.get(param).map(|param| &param.schema);
         let is_text = schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"');
         let (origin, value) = match text.strip_prefix('@') {

@@ -13,6 +13,8 @@ use crate::output;
 /// Lines of a failed attempt's output that are shown.
 const TAIL_LINES: usize = 10;
 const TAIL_MAX_BYTES: u64 = 64 * 1024;
+/// Beyond it a line is cut; `ps logs` has all of it.
+const TAIL_LINE_MAX_CHARS: usize = 500;
 
 pub(super) struct Progress {
     places: Places,
@@ -27,7 +29,7 @@ impl Progress {
     /// Tells of an event that `state` has folded.
     pub(super) fn tell(&self, state: &State, entry: &Entry) {
         if let Some(line) = self.line(state, entry) {
-            eprintln!("{line}");
+            talk!("{line}");
         }
     }
 
@@ -108,7 +110,7 @@ impl Progress {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let last = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
-        last.map(|line| format!("\n    {}", super::ps::logs::text_of(line))).collect()
+        last.map(|line| format!("\n    {}", cut(super::ps::logs::text_of(line)))).collect()
     }
 
     fn green(&self, text: &str) -> String {
@@ -121,5 +123,12 @@ impl Progress {
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn cut(line: &str) -> std::borrow::Cow<'_, str> {
+    match line.char_indices().nth(TAIL_LINE_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]).into(),
+        None => line.into(),
     }
 }

@@ -56,7 +56,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Makes the start idempotent: the same key, definition and input answer the first execution
-    #[arg(long, value_name = "KEY")]
+    // An empty one is a variable that is not set: all such starts would be one.
+    #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     key: Option<String>,
     /// How to print what happens
     #[arg(short, long, value_enum, default_value_t)]
@@ -105,7 +106,17 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         if args.output != Format::Text {
             output::json(&ExecutionDocument::of_problems(definition.problems()))?;
         }
-        return Err(refused(&definition, &Refusal::Wrong, args.output));
+        return Err(args.refused(&definition, &Refusal::Wrong));
+    }
+    if let Some(chain) = &definition.checked.chain
+        && args.has_params()
+        && let Err(failure) = params::read(args.input.as_deref(), &args.set, chain)
+    {
+        if args.output != Format::Text {
+            let problems = [definition.problems(), ProblemEntry::of_failure(&failure, None)].concat();
+            output::json(&ExecutionDocument::of_problems(problems))?;
+        }
+        return Err(failure);
     }
     preview::show(&definition, args.schedule.times(), args.output, definition.problems())
 }
@@ -124,7 +135,7 @@ fn start<'a>(
     }
     if let Err(refusal) = definition.expect_startable() {
         *problems = problems.drain(..).map(ProblemEntry::into_refusal).collect();
-        return Err(refused(&definition, &refusal, args.output));
+        return Err(args.refused(&definition, &refusal));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
@@ -146,6 +157,29 @@ impl RunArgs {
             (None, None, None) => unreachable!("clap asks for one of them"),
         }
     }
+
+    fn has_params(&self) -> bool {
+        self.input.is_some() || !self.set.is_empty()
+    }
+
+    fn refused(&self, definition: &Definition, refusal: &Refusal) -> Failure {
+        match refusal {
+            Refusal::Wrong => {
+                let next = first_code(std::slice::from_ref(definition));
+                Failure::told(Code::Definition).next_if(self.output == Format::Text, next)
+            }
+            Refusal::NotYet(missing) => {
+                let message = format!(
+                    "this version cannot start the chain: it does not run {} yet",
+                    missing.join(", ")
+                );
+                let path = self.definition.as_ref().or(self.config.as_ref()).or(self.file.as_ref());
+                let path = path.map(|path| output::shell_word(path)).unwrap_or_default();
+                Failure::new(Code::Definition, message)
+                    .next(format!("catena run {path} --dry-run, which shows what it would do"))
+            }
+        }
+    }
 }
 
 fn is_definition(path: &Path) -> bool {
@@ -159,21 +193,6 @@ fn is_code(path: &Path) -> bool {
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| extensions.contains(&extension))
-}
-
-fn refused(definition: &Definition, refusal: &Refusal, format: Format) -> Failure {
-    match refusal {
-        Refusal::Wrong => {
-            let next = first_code(std::slice::from_ref(definition));
-            Failure::told(Code::Definition).next_if(format == Format::Text, next)
-        }
-        Refusal::NotYet(missing) => {
-            let message =
-                format!("this version cannot start the chain: it does not run {} yet", missing.join(", "));
-            Failure::new(Code::Definition, message)
-                .next("catena run FILE --dry-run, which shows what it would do")
-        }
-    }
 }
 
 /// An execution that this command started and follows.
@@ -205,7 +224,7 @@ impl<'a> Running<'a> {
         let started = host.start_once(request, &locations)?;
         let execution = started.execution;
         let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };
-        eprintln!("execution {execution} of {chain}{again}");
+        talk!("execution {execution} of {chain}{again}");
         let interrupts = watch_interrupts(&locations, &host, execution)?;
         let state = match started.is_new {
             true => State::new(execution, Arc::clone(&version.chain)),
@@ -245,7 +264,7 @@ impl<'a> Running<'a> {
                 Ok(None) => return Ok(()),
                 // The host has gone and this process is here: it takes over, or follows who did.
                 Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
-                    eprintln!("{error}; taking over");
+                    talk!("{error}; taking over");
                     self.host = Host::reach(&self.locations, Reach::All)?;
                     events = self.events()?;
                 }
@@ -300,7 +319,7 @@ impl<'a> Running<'a> {
         let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
         if waits && status != before {
             let id = self.execution;
-            eprintln!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
+            talk!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
         }
     }
 
@@ -330,12 +349,15 @@ impl<'a> Running<'a> {
             .started_at
             .zip(row.finished_at)
             .map(|(from, to)| format!(" in {}", output::duration(from, to)));
-        eprintln!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
+        talk!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
         if let Some(error) = &row.error {
-            eprintln!("  {error}");
+            talk!("  {error}");
+        }
+        if row.status == ExecutionStatus::Stuck {
+            talk!("  an undo failed: what it was to take back is still there, and so is what came before it");
         }
         if row.status != ExecutionStatus::Completed {
-            eprintln!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
+            talk!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
         let Some(value) = &row.output else { return Ok(()) };
         match catena_store::whole(&*self.store()?, value)? {
@@ -347,11 +369,16 @@ impl<'a> Running<'a> {
 
 fn tell_host(host: &Host) {
     match host {
-        Host::There(client) => eprintln!("process {} hosts the store; this one follows", client.pid()),
-        Host::Here { engine, .. } if engine.recovered().is_empty() => {}
+        Host::There(client) => talk!("process {} hosts the store; this one follows", client.pid()),
         Host::Here { engine, .. } => {
-            let ids: Vec<String> = engine.recovered().iter().map(ToString::to_string).collect();
-            eprintln!("going on with unfinished: {}", ids.join(", "));
+            let moves = |id: &&ExecutionId| {
+                let row = engine.store().execution(**id);
+                !matches!(row, Ok(Some(row)) if needs_a_person(row.status))
+            };
+            let ids: Vec<String> = engine.recovered().iter().filter(moves).map(ToString::to_string).collect();
+            if !ids.is_empty() {
+                talk!("going on with unfinished: {}", ids.join(", "));
+            }
         }
     }
 }
@@ -369,7 +396,7 @@ fn watch_interrupts(
     });
     let locations = locations.clone();
     let cancel = move || {
-        eprintln!("cancelling execution {execution}; once more to leave at once");
+        talk!("cancelling execution {execution}; once more to leave at once");
         let engine = engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cancelled = match engine.and_then(|engine| engine.upgrade()) {
             Some(engine) => engine.cancel(execution, false, hosting::actor()),
@@ -380,11 +407,11 @@ fn watch_interrupts(
             },
         };
         if let Err(error) = cancelled {
-            eprintln!("cannot cancel it: {error}");
+            talk!("cannot cancel it: {error}");
         }
     };
     let leave = move || {
-        eprintln!("leaving: execution {execution} goes on with the next `catena run`");
+        talk!("leaving: execution {execution} goes on with the next `catena run`");
         leave_now();
     };
     Interrupts::watch(cancel, leave).map_err(|error| {
@@ -406,26 +433,28 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
         && let Some(other) = next_unfinished(engine)?
     {
         if !told {
-            eprintln!("staying while other executions run; Ctrl-C leaves them to the next host");
+            talk!("staying while other executions run; Ctrl-C leaves them to the next host");
             told = true;
         }
         // Until it ends, or waits for a person.
         let mut follower = engine.follow(other, 0)?;
         while next_unfinished(engine)? == Some(other) && follower.next_event()?.is_some() {}
         if let Some(row) = engine.store().execution(other)? {
-            eprintln!("execution {other} of {} {}", row.chain, row.status);
+            talk!("execution {other} of {} {}", row.chain, row.status);
         }
     }
     Ok(code)
+}
+
+/// Whether no host brings it on.
+fn needs_a_person(status: ExecutionStatus) -> bool {
+    matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
 }
 
 /// An execution that this host still brings on; those that wait for a person need no host.
 fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let rows = engine.store().executions(&filter)?;
-    let waits = |status| {
-        matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
-    };
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
-    Ok(rows.iter().rev().find(|row| !waits(row.status) && !is_damaged(row.id)).map(|row| row.id))
+    Ok(rows.iter().rev().find(|row| !needs_a_person(row.status) && !is_damaged(row.id)).map(|row| row.id))
 }

@@ -25,7 +25,7 @@ fn a_realms_configuration_is_shown_as_its_authors_know_it() {
     // The same cannot be started yet, and says what of it.
     place
         .run(&["run", "--config", "multi_step_task_config.json"])
-        .fails(3, &["`every` in line 3", "`run_next_after` in line 7"]);
+        .fails(3, &["`every` in line 3", "`run_next_after` in lines 7 and 8"]);
 }
 
 #[test]
@@ -67,5 +67,19 @@ fn a_preview_says_times_and_order_of_any_definition() {
     assert!(done.out.contains("  1. Look at the weather [orchestrated]"), "{done:?}");
     place.write("broken.yaml", "steps: [{shel: echo}]\n");
     place.run(&["run", "broken.yaml", "--dry-run"]).fails(3, &["did you mean `shell`"]);
+    assert!(!place.home().exists());
+}
+
+#[test]
+fn a_preview_tells_what_is_wrong_with_the_parameters_that_it_is_given() {
+    let place = Place::new();
+    place.write("chain.yaml", "params: {n: {type: integer}}\nsteps: [{set: {a: '{n}'}}]\n");
+    let dry = |args: &[&str]| place.run(&[&["run", "chain.yaml", "--dry-run"], args].concat());
+    assert_eq!(dry(&[]).code, 0, "what a chain would do can be asked without parameters");
+    assert_eq!(dry(&["--set", "n=1"]).code, 0);
+    dry(&["--set", "n=x"]).fails(2, &["`n` must be of type integer"]);
+    let done = dry(&["--set", "m=1", "-o", "json"]);
+    done.fails(2, &["no parameter `m`"]);
+    assert!(done.out.contains("no parameter `m`") && !done.out.contains("preview"), "{done:?}");
     assert!(!place.home().exists());
 }

@@ -49,6 +49,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once_with_where_it_came_from() {
         &["no parameter `zz`", "`m` is required", "integer, not string (it comes from input.json)"],
     );
     check(&["--input", "input.json", "--set", "zz"], 2, &["`--set zz` has no `=`", "`zz`", "`n` must"]);
+    check(&["--set", "n=1", "--set", "=2"], 2, &["`--set =2` has no name"]);
     check(
         &["--set", "n=x", "--set", "m=1"],
         2,
@@ -107,4 +108,32 @@ output: '{twice}'\n",
     place
         .run(&["run", "chain.yaml", "--set", "t=-4"])
         .fails(1, &["result_mismatch", "`result.t` must be at least 0, not -4"]);
+}
+
+#[test]
+fn what_does_not_run_yet_is_named_once_with_its_lines_and_the_command_that_shows_it() {
+    let place = Place::new();
+    place.write(
+        "on one day.yaml",
+        "steps:\n  - wait: {for: 1s}\n  - shell: echo\n    pool: a\n  - wait: {for: 1s}\n  - wait: {for: 1s}\n",
+    );
+    place.run(&["run", "on one day.yaml"]).fails(
+        3,
+        &[
+            "does not run `wait` in lines 2, 5 and 6, `pool` in line 4 yet",
+            "next: catena run 'on one day.yaml' --dry-run",
+        ],
+    );
+    place.write("words.json", r#"["Look", "Tell"]"#);
+    place
+        .run(&["run", "--config", "words.json"])
+        .fails(3, &["`execution_mode: orchestrated` in line 1 yet", "next: catena run words.json --dry-run"]);
+}
+
+#[test]
+fn an_empty_key_is_none() {
+    let place = Place::new();
+    place.write("chain.yaml", "steps: [{set: {a: 1}}]\n");
+    place.run(&["run", "chain.yaml", "--key", ""]).fails(2, &["--key"]);
+    assert!(!place.home().exists(), "nothing has started");
 }

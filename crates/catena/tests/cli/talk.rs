@@ -111,3 +111,50 @@ fn errors_of_the_environment_name_the_place_and_what_to_try() {
     assert_eq!(done.code, 0, "{done:?}");
     assert!(place.home().join(".local/state/catena/catena.db").exists());
 }
+
+#[test]
+fn a_list_that_is_empty_says_of_what() {
+    let place = Place::new();
+    let list = |args: &[&str]| place.run(&[&["ps", "ls"], args].concat());
+    assert!(list(&[]).err.contains("`catena run FILE` starts one"));
+    place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
+    assert_eq!(place.run(&["run", "one.yaml"]).code, 0);
+    assert!(list(&["--chain", "two"]).err.contains("no executions of chain `two`"));
+    assert!(list(&["--unfinished"]).err.contains("no unfinished executions; `catena ps ls`"));
+    list(&["--limit", "0"]).fails(2, &["'--limit <LIMIT>'"]);
+}
+
+#[test]
+fn a_chain_goes_on_when_nobody_listens_to_the_talk_any_more() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "steps:\n  - {shell: echo one}\n  - {shell: echo two, output_key: t}\noutput: '{t}'\n",
+    );
+    let mut child = place.spawn(&["run", "chain.yaml"]);
+    drop(child.stderr.take());
+    let done = Done::from(child.wait_with_output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (0, "two\n"), "{done:?}");
+}
+
+#[test]
+fn of_a_long_line_that_a_failed_step_wrote_the_beginning_is_shown() {
+    let place = Place::new();
+    place.write("chain.yaml", "steps: [{shell: \"printf %9000d 1; exit 1\"}]\n");
+    let done = place.run(&["run", "chain.yaml"]);
+    assert!(done.code == 1 && done.err.len() < 2000 && done.err.contains(" …\n"), "{done:?}");
+}
+
+#[test]
+fn a_stuck_execution_says_why_and_later_runs_do_not_claim_to_go_on_with_it() {
+    let place = Place::new();
+    place.write(
+        "stuck.yaml",
+        "steps:\n  - {shell: 'true', undo: {shell: exit 1, retry_config: {max_attempts: 1}}}\n  \
+         - {shell: exit 1, error_policy: rollback}\n",
+    );
+    place.run(&["run", "stuck.yaml"]).fails(1, &["stuck\n  an undo failed"]);
+    place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
+    let done = place.run(&["run", "one.yaml"]);
+    assert!(done.code == 0 && !done.err.contains("going on with"), "{done:?}");
+}

@@ -41,10 +41,10 @@ pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Fail
     match &host {
         Host::Here { engine, .. } => {
             let row = engine.wait(id)?;
-            eprintln!("execution {} {}", id, row.status);
+            talk!("execution {} {}", id, row.status);
         }
         Host::There(client) => {
-            eprintln!("execution {} is being cancelled by its host, process {}", id, client.pid());
+            talk!("execution {} is being cancelled by its host, process {}", id, client.pid());
         }
     }
     Ok(Code::Completed)

@@ -143,7 +143,7 @@ impl Printer<'_> {
         let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(false) };
         if self.last.as_ref() != Some(&path) {
             let again = if attempt.0 > 1 { format!(", attempt {attempt}") } else { String::new() };
-            eprintln!("── {}{again}", step.address);
+            talk!("── {}{again}", step.address);
             self.last = Some(path.clone());
         }
         for line in String::from_utf8_lossy(&bytes[..end]).lines() {

@@ -21,7 +21,7 @@ pub(super) struct LsArgs {
     #[arg(long)]
     unfinished: bool,
     /// At most so many
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// How to print them
     #[arg(short, long, value_enum, default_value_t)]
@@ -42,7 +42,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
             Some(reader) => ExecutionsDocument::new(reader, &rows)?,
             None => ExecutionsDocument::none(),
         })?,
-        Format::Text if rows.is_empty() => eprintln!("no executions; `catena run FILE` starts one"),
+        Format::Text if rows.is_empty() => talk!("{}", args.nothing()),
         Format::Text => {
             let heading = ["ID", "CHAIN", "STATUS", "STARTED", "TOOK"].map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = [heading].into_iter().chain(rows.iter().map(line)).collect();
@@ -50,6 +50,18 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
         }
     }
     Ok(Code::Completed)
+}
+
+impl LsArgs {
+    /// What was asked for and is not there: others may be.
+    fn nothing(&self) -> String {
+        let of_chain = self.chain.as_ref().map(|chain| format!(" of chain `{chain}`")).unwrap_or_default();
+        match (self.unfinished, &self.chain) {
+            (true, _) => format!("no unfinished executions{of_chain}; `catena ps ls` lists all"),
+            (false, Some(_)) => format!("no executions{of_chain}; `catena ps ls` lists all"),
+            (false, None) => "no executions; `catena run FILE` starts one".to_owned(),
+        }
+    }
 }
 
 fn line(row: &ExecutionRow) -> Vec<String> {
