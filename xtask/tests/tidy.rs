@@ -26,7 +26,7 @@ const TOPS: [&str; 2] = ["catena", "xtask"];
 const FOR_TESTS: [&str; 1] = ["catena-testkit"];
 
 /// Crates in the whole tree below the pure ones, themselves not counted. A new one is a decision, not an accident.
-const CORE_TREE_MAX: usize = 24;
+const CORE_TREE_MAX: usize = 32;
 /// Thirteen of them come with a feature that the binary alone turns on: two grammars to tell sync from async.
 const SPEC_TREE_MAX: usize = 62;
 

@@ -1,10 +1,10 @@
 //! What an execution can be told, and what it answers when it refuses.
 
 use crate::{
-    event::{Answer, Trigger},
+    event::{Answer, Event, Trigger},
     ids::{AttemptNo, VisitNo},
     time::Timestamp,
-    value::Value,
+    value::{Blob, Stored, Value},
 };
 
 /// How a new execution starts.
@@ -48,6 +48,18 @@ pub struct Outside {
     pub slots: u32,
     /// A number in [0, 1), for pauses with jitter.
     pub jitter: f64,
+}
+
+/// What a command came to.
+#[derive(Debug, Default, PartialEq)]
+pub struct Decision {
+    /// What happened; it is folded into the state already.
+    pub events: Vec<Event>,
+    /// Large values that the events refer to: they are stored with them.
+    pub blobs: Vec<Blob>,
+    /// What is decided next reads these values, and not all of them were at hand: nothing more is decided until the
+    /// execution is told to advance with them.
+    pub needs: Vec<Stored>,
 }
 
 /// Why a command was refused. Nothing has changed.

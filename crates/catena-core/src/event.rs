@@ -168,6 +168,34 @@ pub struct Input {
     pub parameters: Option<Value>,
 }
 
+impl Input {
+    /// The input as an undo reads it.
+    pub(crate) fn to_value(&self) -> Value {
+        let env = self.env.iter().map(|(name, given)| (name.clone(), given.to_value()));
+        let env = (!self.env.is_empty()).then(|| Value::object(env));
+        let argv = (!self.argv.is_empty()).then(|| Value::list(self.argv.clone()));
+        let parts = [
+            ("env", env),
+            ("argv", argv),
+            ("stdin", self.stdin.as_ref().map(Given::to_value)),
+            ("parameters", self.parameters.clone()),
+        ];
+        let given = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::object(given)
+    }
+
+    /// The values in it.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        let given = self.env.values().chain(&self.stdin).flat_map(Given::values);
+        given.chain(&self.argv).chain(&self.parameters)
+    }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        let given = self.env.values_mut().chain(&mut self.stdin).flat_map(Given::values_mut);
+        given.chain(&mut self.argv).chain(&mut self.parameters)
+    }
+}
+
 /// How an attempt ended. A runner knows one attempt: whether there is another is decided here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -280,6 +308,40 @@ impl Event {
             | Self::CancelRequested { .. }
             | Self::UndoStarted {}
             | Self::ExecutionEnded { .. } => None,
+        }
+    }
+
+    /// The values in it that can be references.
+    pub fn values(&self) -> Vec<&Value> {
+        match self {
+            Self::ExecutionCreated { params: value, .. }
+            | Self::CheckpointRecorded { value, .. }
+            | Self::ExecutionEnded { output: value, .. } => vec![value],
+            Self::VisitEntered { plan, .. } => match plan {
+                Plan::Attempt(input) => input.values().collect(),
+                Plan::Items(items) => items.iter().collect(),
+                Plan::Values(values) => values.iter().map(|(_, value)| value).collect(),
+                Plan::Blocks | Plan::Skip(_) | Plan::Fail(_) => Vec::new(),
+            },
+            Self::AttemptEnded { answer: Answer::Succeeded { value }, .. } => value.iter().collect(),
+            Self::VisitCompleted { result, .. } => result.iter().collect(),
+            Self::AttemptEnded { .. }
+            | Self::ExecutionStarted {}
+            | Self::BlockOpened { .. }
+            | Self::AttemptStarted { .. }
+            | Self::RetryScheduled { .. }
+            | Self::TimerFired { .. }
+            | Self::AttemptRequeued { .. }
+            | Self::VisitStopping { .. }
+            | Self::VisitFailed { .. }
+            | Self::VisitCancelled { .. }
+            | Self::VisitInDoubt { .. }
+            | Self::VisitQuarantined { .. }
+            | Self::Jumped { .. }
+            | Self::BlockStopping { .. }
+            | Self::BlockEnded { .. }
+            | Self::CancelRequested { .. }
+            | Self::UndoStarted {} => Vec::new(),
         }
     }
 

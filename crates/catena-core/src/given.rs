@@ -28,7 +28,39 @@ pub enum Given {
 #[serde(rename_all = "snake_case")]
 pub enum GivenPart {
     Text(String),
+    /// A value that stands in the text as [`Value::to_text`] has it; so it can be a reference.
+    Value(Value),
     Secret(SecretName),
+}
+
+impl GivenPart {
+    /// How long it is in the text, about; nobody knows of a secret.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Value(value) => {
+                value.references().iter().map(|stored| stored.bytes).fold(0, u64::saturating_add)
+            }
+            Self::Secret(_) => 0,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let (form, inner) = match self {
+            Self::Text(text) => ("text", Value::text(text.as_str())),
+            Self::Value(value) => ("value", value.clone()),
+            Self::Secret(name) => ("secret", Value::text(name.as_str())),
+        };
+        Value::object([(form.to_owned(), inner)])
+    }
+
+    /// With a text as a value.
+    pub(crate) fn into_value(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Value(Value::text(text)),
+            Self::Value(_) | Self::Secret(_) => self,
+        }
+    }
 }
 
 impl Given {
@@ -40,7 +72,58 @@ impl Given {
         }
     }
 
+    /// The values in it.
+    pub fn values(&self) -> Vec<&Value> {
+        match self {
+            Self::Plain(value) => vec![value],
+            Self::Secret(_) => Vec::new(),
+            Self::Text(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    GivenPart::Value(value) => Some(value),
+                    GivenPart::Text(_) | GivenPart::Secret(_) => None,
+                })
+                .collect(),
+            Self::List(items) => items.iter().flat_map(Self::values).collect(),
+            Self::Map(fields) => fields.iter().flat_map(|(_, given)| given.values()).collect(),
+        }
+    }
+
+    pub fn values_mut(&mut self) -> Vec<&mut Value> {
+        match self {
+            Self::Plain(value) => vec![value],
+            Self::Secret(_) => Vec::new(),
+            Self::Text(parts) => parts
+                .iter_mut()
+                .filter_map(|part| match part {
+                    GivenPart::Value(value) => Some(value),
+                    GivenPart::Text(_) | GivenPart::Secret(_) => None,
+                })
+                .collect(),
+            Self::List(items) => items.iter_mut().flat_map(Self::values_mut).collect(),
+            Self::Map(fields) => fields.iter_mut().flat_map(|(_, given)| given.values_mut()).collect(),
+        }
+    }
+
+    /// As an expression reads it: the name of a secret in its stored form, which is data there.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Secret(name) => marked("secret", Value::text(name.as_str())),
+            Self::Text(parts) => marked("text", Value::list(parts.iter().map(GivenPart::to_value))),
+            Self::List(items) => marked("list", Value::list(items.iter().map(Self::to_value))),
+            Self::Map(fields) => {
+                let pairs = fields
+                    .iter()
+                    .map(|(key, given)| Value::list([Value::text(key.as_str()), given.to_value()]));
+                marked("map", Value::list(pairs))
+            }
+        }
+    }
+
     /// As a process sees it, see [`Value::to_text`], with the value of each secret in its place.
+    ///
+    /// Large values have been filled in before.
     pub fn fill<E>(&self, value_of: &mut dyn FnMut(&SecretName) -> Result<String, E>) -> Result<String, E> {
         match self {
             Self::Plain(value) => Ok(value.to_text()),
@@ -59,6 +142,7 @@ impl Given {
                 for part in parts {
                     match part {
                         GivenPart::Text(literal) => text.push_str(literal),
+                        GivenPart::Value(value) => text.push_str(&value.to_text()),
                         GivenPart::Secret(name) => text.push_str(&value_of(name)?),
                     }
                 }
@@ -75,6 +159,10 @@ impl Given {
             }
         })
     }
+}
+
+fn marked(form: &str, inner: Value) -> Value {
+    Value::object([(MARKER.to_owned(), Value::object([(form.to_owned(), inner)]))])
 }
 
 impl From<Value> for Given {
@@ -165,6 +253,40 @@ mod tests {
             ["auth", {"$catena": {"list": [{"$catena": {"secret": "A"}}]}}],
         ]}});
         check(&map, &stored, r#"{"n":1,"auth":["<A>"]}"#);
+    }
+
+    /// A large value is a reference wherever it stands beside a secret, and its text is there when it is filled in.
+    #[test]
+    fn large_values_beside_secrets_are_references() {
+        let (mut blobs, large) = (Vec::new(), Value::text("x".repeat(100_000)));
+        let mut given = Given::List(vec![
+            Given::Plain(large.clone()),
+            Given::Text(vec![GivenPart::Value(large.clone()), GivenPart::Secret(name("A"))]),
+            Given::Map(vec![("in".into(), Given::Plain(Value::list([large.clone().keep(&mut blobs)])))]),
+        ]);
+        for value in given.values_mut() {
+            *value = value.clone().keep(&mut blobs);
+        }
+        let reference = large.clone().keep(&mut blobs);
+        let all: Vec<_> = given.values().into_iter().flat_map(Value::references).collect();
+        assert_eq!(all, vec![reference.stored().unwrap(); 3]);
+        let stored = serde_json::to_value(&given).unwrap();
+        assert!(stored.to_string().len() < 1_000);
+        assert_eq!(serde_json::from_value::<Given>(stored).unwrap(), given);
+        assert_eq!(given.to_value().references(), all, "an undo can read them");
+        for value in given.values_mut() {
+            *value = Value::from(value.whole(&mut |stored| stored.open(&blobs[0].bytes)).unwrap());
+        }
+        let text = large.to_text();
+        let filled = given.fill::<()>(&mut |name| Ok(format!("<{name}>"))).unwrap();
+        assert_eq!(filled, format!(r#"["{text}","{text}<A>",{{"in":["{text}"]}}]"#));
+    }
+
+    #[test]
+    fn what_an_undo_reads_of_secrets_is_their_stored_form() {
+        let text = Given::Text(vec![GivenPart::Text("Bearer ".into()), GivenPart::Secret(name("A"))]);
+        let given = Given::Map(vec![("a".into(), Given::List(vec![text, Given::Secret(name("B"))]))]);
+        assert_eq!(given.to_value().as_json(), &serde_json::to_value(&given).unwrap());
     }
 
     #[test]

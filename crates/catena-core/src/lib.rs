@@ -15,6 +15,7 @@ pub mod failure;
 pub mod faults;
 pub mod given;
 pub mod ids;
+pub mod path;
 pub mod retry;
 pub mod secret;
 pub mod state;
@@ -25,7 +26,7 @@ pub mod value;
 
 pub use address::Address;
 pub use chain::Chain;
-pub use command::{Command, Outside, Rejection};
+pub use command::{Command, Decision, Outside, Rejection};
 pub use effect::Effect;
 pub use event::Event;
 pub use failure::{Failure, FailureType};
@@ -34,7 +35,7 @@ pub use ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo};
 pub use secret::SecretName;
 pub use state::State;
 pub use time::Timestamp;
-pub use value::Value;
+pub use value::{Loaded, Value};
 
 /// The revision of the decisions in this crate. The first event of an execution pins it: code that decides
 /// differently is a new revision, and old executions go on under theirs.

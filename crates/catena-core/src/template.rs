@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, FailureType},
     given::{Given, GivenPart},
     secret::{SECRETS, SecretName},
-    value::Value,
+    value::{INLINE_MAX_BYTES, VALUE_MAX_BYTES, Value},
 };
 
 /// A value with expressions in it.
@@ -81,13 +81,13 @@ impl Template {
             Self::Secret(name) => Err(misplaced(name)),
             Self::Text(parts) => eval_text(parts, scope).map(Value::text),
             Self::List(items) => {
-                let items: Result<Vec<Json>, Failure> = items.iter().map(|t| eval_json(t, scope)).collect();
-                Ok(Value::from(Json::Array(items?)))
+                let items: Result<Vec<Value>, Failure> = items.iter().map(|t| t.eval(scope)).collect();
+                Ok(Value::list(items?))
             }
             Self::Map(fields) => {
-                let fields: Result<serde_json::Map<String, Json>, Failure> =
-                    fields.iter().map(|(key, t)| Ok((key.clone(), eval_json(t, scope)?))).collect();
-                Ok(Value::from(Json::Object(fields?)))
+                let fields: Result<Vec<(String, Value)>, Failure> =
+                    fields.iter().map(|(key, t)| Ok((key.clone(), t.eval(scope)?))).collect();
+                Ok(Value::object(fields?))
             }
         }
     }
@@ -100,10 +100,7 @@ impl Template {
         match self {
             Self::Const(_) | Self::Expr(_) => self.eval(scope).map(Given::Plain),
             Self::Secret(name) => Ok(Given::Secret(name.clone())),
-            Self::Text(parts) => {
-                let parts: Result<Vec<GivenPart>, Failure> = parts.iter().map(|p| p.give(scope)).collect();
-                Ok(Given::Text(parts?))
-            }
+            Self::Text(parts) => give_text(parts, scope).map(Given::Text),
             Self::List(items) => {
                 let items: Result<Vec<Given>, Failure> = items.iter().map(|t| t.give(scope)).collect();
                 Ok(Given::List(items?))
@@ -159,10 +156,35 @@ impl Part {
     fn give(&self, scope: &dyn Scope) -> Result<GivenPart, Failure> {
         Ok(match self {
             Self::Text(literal) => GivenPart::Text(literal.clone()),
-            Self::Expr(expr) => GivenPart::Text(expr.eval(scope)?.to_text()),
+            Self::Expr(expr) => match expr.eval(scope)? {
+                value if value.has_references() => GivenPart::Value(value),
+                value => GivenPart::Text(value.to_text()),
+            },
             Self::Secret(name) => GivenPart::Secret(name.clone()),
         })
     }
+}
+
+fn give_text(parts: &[Part], scope: &dyn Scope) -> Result<Vec<GivenPart>, Failure> {
+    let mut given = Vec::with_capacity(parts.len());
+    let mut bytes = 0;
+    for part in parts {
+        let part = part.give(scope)?;
+        bytes = part.bytes().saturating_add(bytes);
+        check_text(bytes)?;
+        given.push(part);
+    }
+    // A reference can stand for a value, not for a text in a tree of secrets.
+    let is_large = bytes > INLINE_MAX_BYTES as u64;
+    Ok(if is_large { given.into_iter().map(GivenPart::into_value).collect() } else { given })
+}
+
+fn check_text(bytes: u64) -> Result<(), Failure> {
+    if bytes <= VALUE_MAX_BYTES as u64 {
+        return Ok(());
+    }
+    let message = format!("a text has more than {VALUE_MAX_BYTES} bytes");
+    Err(Failure::lasting(FailureType::TemplateError, message))
 }
 
 fn misplaced(name: &SecretName) -> Failure {
@@ -170,20 +192,26 @@ fn misplaced(name: &SecretName) -> Failure {
     Failure::lasting(FailureType::TemplateError, message)
 }
 
-fn eval_json(template: &Template, scope: &dyn Scope) -> Result<Json, Failure> {
-    template.eval(scope).map(|value| value.as_json().clone())
-}
-
 fn eval_text(parts: &[Part], scope: &dyn Scope) -> Result<String, Failure> {
     let mut text = String::new();
     for part in parts {
         match part {
             Part::Text(literal) => text.push_str(literal),
-            Part::Expr(expr) => text.push_str(&expr.eval(scope)?.to_text()),
+            Part::Expr(expr) => text.push_str(&read_whole(&expr.eval(scope)?, scope).to_text()),
             Part::Secret(name) => return Err(misplaced(name)),
         }
+        check_text(text.len() as u64)?;
     }
     Ok(text)
+}
+
+/// In a text stands the value itself. What is not at hand is missing here; the scope knows of it.
+pub(crate) fn read_whole(value: &Value, scope: &dyn Scope) -> Value {
+    if !value.has_references() {
+        return value.clone();
+    }
+    let whole = value.whole(&mut |stored| scope.read(stored).ok_or(()));
+    whole.map_or_else(|()| Value::null(), Value::from)
 }
 
 struct Scanner<'a> {

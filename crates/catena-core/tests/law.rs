@@ -175,3 +175,24 @@ proptest! {
         prop_assert!(sim.state.has_ended());
     }
 }
+
+proptest! {
+    #![proptest_config(cases(4))]
+
+    /// Large values do not show in when something is decided: whether they were at hand or had to be read, recovery
+    /// continues the very same journal.
+    #[test]
+    fn every_prefix_with_large_values_recovers_to_the_same_journal(
+        steps in random::steps(Mood::Large), seed: u64, failures in 0u64..30, slots in 1u32..4,
+    ) {
+        let chain = Arc::new(draft::chain(steps));
+        let script = random::script(seed, failures);
+        let full = Sim::start(&chain, &script, slots).run();
+        check_journal(&full);
+        for len in 1..=full.journal.len() {
+            let again = Sim::recover(&full, len, Recovery::Reattached).run();
+            prop_assert_eq!(&again.journal, &full.journal, "cut at {}", len);
+        }
+        prop_assert_eq!(full.reread(), full.state);
+    }
+}

@@ -12,10 +12,11 @@ use catena_core::{
     chain::{ErrorPolicy, Process, StepDraft, WaitFor, Work},
     event::Answer,
     template::Template,
+    value::INLINE_MAX_BYTES,
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, id, parallel, task},
+    draft::{Change, Steps, chain, for_each, group, id, parallel, set, task},
     sim::{fail, succeed},
 };
 use serde_json::{Value as Json, json};
@@ -57,7 +58,22 @@ fn fixtures() -> Vec<(&'static str, Steps, Script)> {
     let work = Work::Shell { script: "fetch".into(), interpreter: None, process };
     let secrets = vec![StepDraft::new(id("fetch"), work)];
     let done: Script = |_, _| (succeed("done"), 5);
-    vec![("saga", saga, outcomes), ("quarantined", once, lost), ("secrets", secrets, done)]
+    let large = vec![
+        for_each("each", "[1, 2]", vec![task("page").undo(vec![set("seen", "result | length")])]),
+        set("pages", "each"),
+        set("first", "{'length': pages[0] | length, 'odd': {'$catena': {'stored': 1}}}"),
+        task("last").when("first.length > 5").policy(ErrorPolicy::Rollback),
+    ];
+    let pages: Script = |address, _| match address {
+        "last" => (fail("no more"), 1),
+        _ => (succeed(format!("{address} {}", "x".repeat(INLINE_MAX_BYTES))), 5),
+    };
+    vec![
+        ("saga", saga, outcomes),
+        ("quarantined", once, lost),
+        ("secrets", secrets, done),
+        ("large", large, pages),
+    ]
 }
 
 fn template(text: &str) -> Template {

@@ -1,7 +1,7 @@
 //! The context that a step's code can read: the seed's object, made only for steps that name it.
 
 use catena_core::{
-    State, StepIx,
+    State, StepIx, Value,
     chain::{Step, Work},
     state::{VisitEnd, VisitPhase},
     template::Template,
@@ -30,28 +30,26 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
     }
 }
 
-pub(crate) fn of(state: &State, current: StepIx) -> Json {
-    let results: serde_json::Map<String, Json> = state
+/// The context, with references to large values: they are read where the file is written.
+pub(crate) fn of(state: &State, current: StepIx) -> Value {
+    let results = state
         .visits()
-        .filter_map(|(no, visit)| {
-            let key = state.step_of(no).output_key.clone()?;
-            Some((key, visit.result()?.as_json().clone()))
-        })
-        .collect();
+        .filter_map(|(no, visit)| Some((state.step_of(no).output_key.clone()?, visit.result()?.clone())));
     let completed: Vec<&str> = state
         .visits()
         .filter(|(_, visit)| matches!(visit.phase, VisitPhase::Ended(VisitEnd::Completed(_))))
         .map(|(no, _)| state.step_of(no).name.as_str())
         .collect();
-    json!({
-        "execution_id": state.id(),
-        "chain": state.chain().name,
-        "start_time": state.started_at().map(|at| at.0),
-        "params": state.params(),
-        "variables": state.chain().variables,
-        "results": results,
-        "current_step": state.chain().step(current).name,
-        "completed_steps": completed,
-        "errors": state.errors(),
-    })
+    let fields = [
+        ("execution_id", json!(state.id()).into()),
+        ("chain", json!(state.chain().name).into()),
+        ("start_time", json!(state.started_at().map(|at| at.0)).into()),
+        ("params", state.params().clone()),
+        ("variables", json!(state.chain().variables).into()),
+        ("results", Value::object(results)),
+        ("current_step", json!(state.chain().step(current).name).into()),
+        ("completed_steps", json!(completed).into()),
+        ("errors", Json::Object(state.errors()).into()),
+    ];
+    Value::object(fields.map(|(name, value)| (name.to_owned(), value)))
 }

@@ -22,6 +22,7 @@ use crate::{
     dispatcher::{Dispatcher, Input, Recovered, Shared},
     launch::{Inbound, Launcher},
     load::{load_unfinished, serve_loads},
+    start::CheckedStart,
 };
 
 /// The one host of a store. Dropping it closes it: attempts in processes go on, and the next engine attaches to
@@ -111,6 +112,7 @@ impl Engine {
             return Err(Error::SecretsMissing(missing));
         }
         let is_known = self.shared.store.has_version(&request.version.digest)?;
+        let request = CheckedStart::new(request)?;
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
     }
 
@@ -222,11 +224,10 @@ fn launcher(
 ) -> Result<Launcher, Error> {
     let sink = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
-    let functions =
-        FunctionRunner::new(config.functions.clone(), threads, Arc::clone(&config.secrets), sink.clone())
-            .map_err(Error::io("start the threads of functions"))?;
-    let files = Box::new(StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>));
-    let sources = Sources { files, secrets: Arc::clone(&config.secrets) };
+    let stored = StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>);
+    let sources = Sources { files: Arc::new(stored), secrets: Arc::clone(&config.secrets) };
+    let functions = FunctionRunner::new(config.functions.clone(), threads, sources.clone(), sink.clone())
+        .map_err(Error::io("start the threads of functions"))?;
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
     let processes = ProcessRunner::new(config.places.clone(), sources, helper, sqlite.id(), sink);

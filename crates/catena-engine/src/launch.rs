@@ -110,8 +110,11 @@ pub(crate) struct Inbound(pub(crate) Sender<Input>);
 
 impl Sink for Inbound {
     fn ended(&self, key: AttemptKey, answer: Answer) {
+        // Digests are made here, on the runner's thread: the dispatcher has no time for them.
+        let mut blobs = Vec::new();
+        let answer = answer.keep(&mut blobs);
         // After the dispatcher has gone there is nobody to tell; the runner tells the next engine.
-        drop(self.0.send(Input::Ended { key, answer }));
+        drop(self.0.send(Input::Ended { key, answer, blobs }));
     }
 
     fn checkpoint(&self, key: AttemptKey, name: String, value: Value, recorded: Recorded) {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use catena_core::{AttemptNo, Event, ExecutionId, State, VisitNo};
+use catena_core::{AttemptNo, Event, ExecutionId, Loaded, State, VisitNo, value::Stored};
 use catena_store::{Entry, Error, Lease, Store};
 
 use crate::dispatcher::Input;
@@ -48,21 +48,54 @@ pub(crate) fn load_unfinished(store: &dyn Store, execution: ExecutionId) -> Resu
     Ok(Unfinished { state, started_under })
 }
 
-/// Reads executions one after another for the dispatcher, which does no I/O itself.
-/// Counts in `folds` how many it has read.
+/// What the dispatcher wants to be read.
+pub(crate) enum Wanted {
+    Execution(ExecutionId),
+    /// Large values for a decision, which has some of them.
+    Values {
+        execution: ExecutionId,
+        needs: Vec<Stored>,
+        at_hand: Loaded,
+    },
+}
+
+/// Reads one thing after another for the dispatcher, which does no I/O itself.
+/// Counts in `folds` how many executions it has read.
 pub(crate) fn serve_loads(
     store: &dyn Store,
-    wanted: &Receiver<ExecutionId>,
+    wanted: &Receiver<Wanted>,
     inputs: &Sender<Input>,
     folds: &AtomicU64,
 ) {
-    while let Ok(execution) = wanted.recv() {
-        folds.fetch_add(1, Ordering::Relaxed);
-        let state = load(store, execution).map(Box::new);
-        if inputs.send(Input::Loaded { execution, state }).is_err() {
+    while let Ok(wanted) = wanted.recv() {
+        let input = match wanted {
+            Wanted::Execution(execution) => {
+                folds.fetch_add(1, Ordering::Relaxed);
+                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
+            }
+            Wanted::Values { execution, needs, at_hand } => {
+                Input::ValuesRead { execution, read: read_values(store, &needs, at_hand) }
+            }
+        };
+        if inputs.send(input).is_err() {
             break;
         }
     }
+}
+
+/// Adds to what is at hand what is needed; an error is one that may pass.
+fn read_values(store: &dyn Store, needs: &[Stored], mut loaded: Loaded) -> Result<Loaded, Error> {
+    for stored in needs {
+        if loaded.contains(stored) {
+            continue;
+        }
+        match store.value(stored) {
+            Ok(value) => loaded.insert(stored, value),
+            Err(error @ Error::Unavailable { .. }) => return Err(error),
+            Err(error) => loaded.insert_lost(stored, format!("cannot read a large value: {error}")),
+        }
+    }
+    Ok(loaded)
 }
 
 /// The state of an execution and its whole journal.

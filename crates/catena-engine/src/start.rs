@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use catena_core::{ExecutionId, Value};
+use catena_core::{ExecutionId, Value, value::Blob};
 use catena_store::{Actor, Version};
+
+use crate::Error;
 
 #[derive(Clone, Debug)]
 pub struct StartRequest {
@@ -20,4 +22,22 @@ pub struct Started {
     pub execution: ExecutionId,
     /// False where a key named an execution that was there before.
     pub is_new: bool,
+}
+
+/// A request whose parameters fit the chain; large ones are references.
+pub(crate) struct CheckedStart {
+    pub(crate) version: Arc<Version>,
+    pub(crate) params: Value,
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) key: Option<String>,
+    pub(crate) actor: Actor,
+}
+
+impl CheckedStart {
+    pub(crate) fn new(request: StartRequest) -> Result<Self, Error> {
+        let StartRequest { version, params, key, actor } = request;
+        let mut blobs = Vec::new();
+        let params = version.chain.resolve_params(params).map_err(Error::Params)?.keep_fields(&mut blobs);
+        Ok(Self { version, params, blobs, key, actor })
+    }
 }

@@ -90,7 +90,8 @@ fn a_step_in_sequence_costs_one_commit() {
     let (commits, events) = run.engine.store().counts();
     assert!(commits <= COMMITS_MAX, "{commits} commits");
     let expected = EVENTS_OF_START + EVENTS_PER_STEP * STEPS as u64;
-    assert!((expected..=expected + 3).contains(&events), "{events} events");
+    // The end of the last step, which nobody holds back, may be among them: of attempt, visit, block and execution.
+    assert!((expected..=expected + 4).contains(&events), "{events} events");
 }
 
 /// The first step damages the journal, so whatever reads it again would stop the execution.

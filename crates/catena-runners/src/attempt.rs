@@ -29,12 +29,12 @@ pub struct Attempt {
     pub address: Address,
     pub chain: Arc<Chain>,
     pub step: StepIx,
-    /// What is not constant in the step, resolved.
+    /// What is not constant in the step, resolved; the runner reads what it refers to.
     pub input: Input,
     /// What earlier attempts of the visit left.
     pub checkpoints: BTreeMap<String, Value>,
     /// What the execution has done so far, for steps that ask for it.
-    pub context: Option<serde_json::Value>,
+    pub context: Option<Value>,
     /// The lease under which its start was committed.
     pub lease: u64,
     pub beginning: Beginning,

@@ -1,6 +1,6 @@
 //! The last phase of a process attempt: what its end means.
 
-use catena_core::{Failure, FailureType, Value, chain::Parse, event::Answer, value::INLINE_MAX_BYTES};
+use catena_core::{Failure, FailureType, Value, chain::Parse, event::Answer, value::VALUE_MAX_BYTES};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -77,7 +77,7 @@ fn result(ended: &Ended, parse: Option<Parse>) -> Result<Value, Failure> {
             Value::from(yaml::parse(text).map_err(|error| unreadable(text, "YAML", &error))?)
         }
     };
-    if value.is_larger_than(INLINE_MAX_BYTES) { Err(too_large(bytes.len() as u64)) } else { Ok(value) }
+    if value.is_larger_than(VALUE_MAX_BYTES) { Err(too_large(bytes.len() as u64)) } else { Ok(value) }
 }
 
 fn unreadable(text: &str, what: &str, error: &str) -> Failure {
@@ -88,8 +88,8 @@ fn unreadable(text: &str, what: &str, error: &str) -> Failure {
 
 fn too_large(bytes: u64) -> Failure {
     let message = format!(
-        "the result has {bytes} bytes, the limit is {INLINE_MAX_BYTES}; write larger data to a file in CATENA_DIR \
-         and leave its path"
+        "the result has {bytes} bytes, the limit is {VALUE_MAX_BYTES} as JSON; write larger data to a file in \
+         CATENA_DIR and leave its path"
     );
     Failure::lasting(FailureType::ResultTooLarge, message)
 }

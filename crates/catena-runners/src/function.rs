@@ -11,14 +11,16 @@ use std::{
     },
 };
 
-use catena_core::{Failure, FailureType, Value, chain::Work, event::Answer, value::INLINE_MAX_BYTES};
+use catena_core::{
+    Failure, FailureType, Value,
+    chain::Work,
+    event::Answer,
+    value::{INLINE_MAX_BYTES, VALUE_MAX_BYTES},
+};
 
 use crate::{
-    Attempt, AttemptKey, Beginning, Sink, StepRunner,
-    mask::Mask,
-    prepare::cannot_start,
-    secrets::{Secrets, Unsealed},
-    threads::Threads,
+    Attempt, AttemptKey, Beginning, Sink, StepRunner, mask::Mask, prepare::cannot_start,
+    process_runner::Sources, secrets::Unsealed, threads::Threads, values,
 };
 
 /// A registered function.
@@ -88,7 +90,7 @@ impl Call {
 pub struct FunctionRunner {
     functions: Functions,
     sink: Arc<dyn Sink>,
-    secrets: Arc<dyn Secrets>,
+    sources: Sources,
     /// The threads: kept warm, bounded by the slots of the engine.
     threads: Threads,
     live: Arc<Mutex<HashMap<AttemptKey, Arc<AtomicBool>>>>,
@@ -99,14 +101,14 @@ impl FunctionRunner {
     pub fn new(
         functions: Functions,
         threads: usize,
-        secrets: Arc<dyn Secrets>,
+        sources: Sources,
         sink: Arc<dyn Sink>,
     ) -> std::io::Result<Self> {
         let threads = Threads::new(threads)?;
-        Ok(Self { functions, sink, secrets, threads, live: Arc::default() })
+        Ok(Self { functions, sources, sink, threads, live: Arc::default() })
     }
 
-    fn call(&self, attempt: Attempt) -> Result<(), Answer> {
+    fn call(&self, mut attempt: Attempt) -> Result<(), Answer> {
         if attempt.beginning != Beginning::Fresh {
             return Err(Answer::Lost { message: "the engine that ran it ended".into() });
         }
@@ -120,14 +122,19 @@ impl FunctionRunner {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.key, Arc::clone(&cancelled));
         let (sink, live) = (Arc::clone(&self.sink), Arc::clone(&self.live));
-        let secrets = Arc::clone(&self.secrets);
+        let sources = self.sources.clone();
         self.threads.run(move || {
+            let filled_in = values::fill_in(&mut attempt, &*sources.files);
             let parameters = attempt.input.parameters.unwrap_or_else(Value::null);
             let key = attempt.key;
             let has_secrets = !attempt.chain.secrets().is_empty();
-            let mask = if has_secrets { Unsealed::of(&attempt.chain, &*secrets).mask() } else { None };
+            let mask =
+                if has_secrets { Unsealed::of(&attempt.chain, &*sources.secrets).mask() } else { None };
             let call = Call { key, parameters, checkpoints: attempt.checkpoints, cancelled, sink, mask };
-            let answer = answer(&*function, &call);
+            let answer = match filled_in {
+                Ok(()) => answer(&*function, &call),
+                Err(failure) => Answer::Failed { failure },
+            };
             let answer = match &call.mask {
                 Some(mask) => mask.answer(answer),
                 None => answer,
@@ -150,8 +157,8 @@ impl Drop for FunctionRunner {
 
 fn answer(function: &Function, call: &Call) -> Answer {
     match catch_unwind(AssertUnwindSafe(|| function(call))) {
-        Ok(Ok(value)) if value.is_larger_than(INLINE_MAX_BYTES) => {
-            let message = format!("the result has more than {INLINE_MAX_BYTES} bytes");
+        Ok(Ok(value)) if value.is_larger_than(VALUE_MAX_BYTES) => {
+            let message = format!("the result has more than {VALUE_MAX_BYTES} bytes");
             Answer::Failed { failure: Failure::lasting(FailureType::ResultTooLarge, message) }
         }
         Ok(Ok(value)) => Answer::Succeeded { value: Some(value) },

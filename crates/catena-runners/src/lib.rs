@@ -13,6 +13,7 @@ mod process_runner;
 mod secrets;
 mod shell;
 mod threads;
+mod values;
 mod yaml;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};

@@ -11,7 +11,7 @@ use catena_core::{
     chain::{Chain, Process, Work},
     faults::{self, Fault},
     template::Template,
-    value::INLINE_MAX_BYTES,
+    value::VALUE_MAX_BYTES,
 };
 
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// Between TERM and KILL.
 pub(crate) const GRACE_MS: u64 = 5_000;
+/// The longest argument, or variable with its name, that Linux takes: 32 pages with the zero at its end.
+const WORD_MAX_BYTES: usize = 32 * 4_096 - 1;
 /// The name of the variable that tells a step where the context file is; a step that names it gets the file.
 pub const CONTEXT_VARIABLE: &str = "CATENA_CONTEXT";
 
@@ -57,11 +59,13 @@ pub(crate) fn launch(
     let (output, context) = (own("output"), own("context"));
     write_context(attempt, &dir, &context)?;
     let mut gaps = Gaps::default();
+    let env = environment(attempt, process, [&dir, &output, &context], &mut gaps);
+    refuse_too_long(&args, &env)?;
     let launch = Launch {
         token,
         program,
         args,
-        env: environment(attempt, process, [&dir, &output, &context], &mut gaps),
+        env,
         cwd: workdir(&attempt.chain, process, places),
         stdin: stdin(attempt, process, &mut gaps),
         timeout_ms: step.timeout_ms,
@@ -69,7 +73,7 @@ pub(crate) fn launch(
         log: places.log(attempt.key.execution, attempt.address.as_str(), attempt.key.attempt),
         output,
         dir,
-        capture_max: if step.output_key.is_some() { INLINE_MAX_BYTES as u64 } else { 0 },
+        capture_max: if step.output_key.is_some() { VALUE_MAX_BYTES as u64 } else { 0 },
         unknown: match attempt.beginning {
             Beginning::Fresh | Beginning::Recovered { same_boot: true } => WhenUnknown::Start,
             Beginning::Recovered { same_boot: false } => WhenUnknown::Report,
@@ -97,6 +101,24 @@ pub(crate) fn attach(attempt: &Attempt, token: Token, places: &Places) -> Launch
         capture_max: 0,
         unknown: WhenUnknown::Report,
         hidden: Vec::new(),
+    }
+}
+
+/// What the system would refuse without saying which one it is.
+pub(crate) fn refuse_too_long(args: &[String], env: &[(String, impl AsRef<str>)]) -> Result<(), Failure> {
+    let too_long = |what: String, bytes: usize| {
+        cannot_start(format!(
+            "{what} has {bytes} bytes, the system takes at most {WORD_MAX_BYTES}; pass it on standard input (`stdin`) \
+             or in a file in CATENA_DIR"
+        ))
+    };
+    if let Some((position, arg)) = (1..).zip(args).find(|(_, arg)| arg.len() > WORD_MAX_BYTES) {
+        return Err(too_long(format!("argument {position}"), arg.len()));
+    }
+    let mut variables = env.iter().map(|(name, value)| (name, name.len() + 1 + value.as_ref().len()));
+    match variables.find(|(_, bytes)| *bytes > WORD_MAX_BYTES) {
+        Some((name, bytes)) => Err(too_long(format!("environment variable `{name}`"), bytes)),
+        None => Ok(()),
     }
 }
 
@@ -177,6 +199,7 @@ fn write_context(attempt: &Attempt, dir: &Path, path: &Path) -> Result<(), Failu
         // A process may be reading it.
         return Ok(());
     }
-    let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, context.to_string()));
+    let written =
+        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, context.as_json().to_string()));
     written.map_err(|error| cannot_start(format!("cannot write the context to {}: {error}", path.display())))
 }

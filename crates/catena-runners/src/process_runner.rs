@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use catena_core::{Chain, event::Answer};
+use catena_core::{Chain, Failure, event::Answer};
 
 use crate::{
     Attempt, AttemptKey, Beginning, Places, Sink, StepRunner,
@@ -22,19 +22,21 @@ use crate::{
     prepare::{self, GRACE_MS, cannot_start},
     process::{Client, Error, Helper, Launch, Report, Token, WhenUnknown},
     secrets::{Filling, Gaps, Secrets, Unsealed},
+    values,
 };
 
 /// Between two tries to reach a helper for an attempt that may be running.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
 
-/// The bytes of stored step files, by digest.
+/// The bytes of stored step files and large values, by digest.
 pub trait Files: Send + Sync {
     fn read(&self, digest: &str) -> Result<Vec<u8>, String>;
 }
 
 /// Where what an attempt needs comes from, beyond its chain.
+#[derive(Clone)]
 pub struct Sources {
-    pub files: Box<dyn Files>,
+    pub files: Arc<dyn Files>,
     pub secrets: Arc<dyn Secrets>,
 }
 
@@ -74,6 +76,8 @@ pub struct ProcessRunner {
 struct Book {
     live: HashMap<AttemptKey, Live>,
     keys: HashMap<Token, AttemptKey>,
+    /// Those whose large values are being read, and whether they were asked to end meanwhile.
+    preparing: HashMap<AttemptKey, bool>,
     /// Ended, and not yet known to be committed.
     unsettled: HashMap<AttemptKey, Token>,
     /// Every attempt that is live in the store is in here.
@@ -138,11 +142,16 @@ impl ProcessRunner {
         })
     }
 
-    /// Gives the secrets that are to be asked for before it can be sent, if there are any.
-    fn enlist(&self, attempt: &Attempt) -> Result<Option<Sealed>, Answer> {
-        let token = Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key));
-        let prepared = prepare::launch(attempt, token.clone(), &self.places, &*self.sources.files);
-        let (launch, gaps) = match (prepared, attempt.beginning) {
+    fn token(&self, attempt: &Attempt) -> Token {
+        Token::new(format!("{}/{}/{}", self.store, attempt.lease, attempt.key))
+    }
+
+    /// Enlists an attempt, whose large values are `filled_in` or could not be. Gives the secrets that are to be asked
+    /// for before it can be sent, if there are any.
+    fn enlist(&self, attempt: &Attempt, filled_in: Result<(), Failure>) -> Result<Option<Sealed>, Answer> {
+        let token = self.token(attempt);
+        let prepare = || prepare::launch(attempt, token.clone(), &self.places, &*self.sources.files);
+        let (launch, gaps) = match (filled_in.and_then(|()| prepare()), attempt.beginning) {
             (Ok(prepared), _) => prepared,
             (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
             // It may be running: whatever could not be prepared, its end is what counts.
@@ -158,6 +167,10 @@ impl ProcessRunner {
         };
         let beginning = attempt.beginning;
         let mut book = self.book();
+        let stopping = book.preparing.remove(&attempt.key).unwrap_or(false);
+        if stopping && beginning == Beginning::Fresh {
+            return Err(Answer::Cancelled {});
+        }
         book.keys.insert(token, attempt.key);
         let has_secrets = !attempt.chain.secrets().is_empty();
         let live = Live {
@@ -167,7 +180,7 @@ impl ProcessRunner {
             mask: None,
             sent_on: 0,
             way: if has_secrets { Way::Sealed } else { Way::Ready },
-            stopping: false,
+            stopping,
             beginning,
         };
         book.live.insert(attempt.key, live);
@@ -175,12 +188,16 @@ impl ProcessRunner {
     }
 
     /// Asks for the secrets on a thread of its own, and sends the attempt from there.
-    fn unseal_and_send(&self, key: AttemptKey, sealed: Sealed) {
-        let begun = self.aside(move |runner| match runner.unseal(key, &sealed) {
-            Ok(()) => runner.send(key),
-            Err(answer) => runner.answer(key, answer),
-        });
+    fn unseal_aside(&self, key: AttemptKey, sealed: Sealed) {
+        let begun = self.aside(move |runner| runner.unseal_and_send(key, &sealed));
         self.expect_thread(key, begun);
+    }
+
+    fn unseal_and_send(&self, key: AttemptKey, sealed: &Sealed) {
+        match self.unseal(key, sealed) {
+            Ok(()) => self.send(key),
+            Err(answer) => self.answer(key, answer),
+        }
     }
 
     fn unseal(&self, key: AttemptKey, sealed: &Sealed) -> Result<(), Answer> {
@@ -196,6 +213,35 @@ impl ProcessRunner {
             (Err(_), Beginning::Recovered { .. }) => live.launch.unknown = WhenUnknown::Report,
         }
         Ok(())
+    }
+
+    /// Starts an attempt that has to be filled in first. What it may have running is its own from here on.
+    fn start_large(&self, mut attempt: Attempt) {
+        let (key, token) = (attempt.key, self.token(&attempt));
+        let mut book = self.book();
+        book.keys.insert(token.clone(), key);
+        book.preparing.insert(key, false);
+        drop(book);
+        let begun = self.aside(move |runner| {
+            let filled_in = values::fill_in(&mut attempt, &*runner.sources.files);
+            match runner.enlist(&attempt, filled_in) {
+                Ok(None) => runner.dispatch(key),
+                Ok(Some(sealed)) => runner.unseal_and_send(key, &sealed),
+                Err(answer) => runner.not_started(key, &runner.token(&attempt), answer),
+            }
+        });
+        if let Err(error) = begun {
+            let failure = cannot_start(format!("cannot start a thread: {error}"));
+            self.not_started(key, &token, Answer::Failed { failure });
+        }
+    }
+
+    fn not_started(&self, key: AttemptKey, token: &Token, answer: Answer) {
+        let mut book = self.book();
+        book.preparing.remove(&key);
+        book.keys.remove(token);
+        drop(book);
+        self.sink.ended(key, answer);
     }
 
     /// Writes the launch to the helper that is there, or has a thread reach one.
@@ -419,9 +465,12 @@ fn why_unknown(beginning: Beginning) -> &'static str {
 
 impl StepRunner for ProcessRunner {
     fn start(&self, attempt: Attempt) {
-        match self.enlist(&attempt) {
+        if values::has_references(&attempt) {
+            return self.start_large(attempt);
+        }
+        match self.enlist(&attempt, Ok(())) {
             Ok(None) => self.dispatch(attempt.key),
-            Ok(Some(sealed)) => self.unseal_and_send(attempt.key, sealed),
+            Ok(Some(sealed)) => self.unseal_aside(attempt.key, sealed),
             Err(answer) => self.sink.ended(attempt.key, answer),
         }
     }
@@ -429,6 +478,10 @@ impl StepRunner for ProcessRunner {
     fn stop(&self, key: AttemptKey) {
         let token = {
             let mut book = self.book();
+            if let Some(stopping) = book.preparing.get_mut(&key) {
+                *stopping = true;
+                return;
+            }
             let Some(live) = book.live.get_mut(&key) else { return };
             live.stopping = true;
             match (live.way, live.beginning) {

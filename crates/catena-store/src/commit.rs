@@ -1,6 +1,6 @@
 //! What is written together or not at all.
 
-use catena_core::{Event, ExecutionId, State, Timestamp, VisitNo};
+use catena_core::{Event, ExecutionId, State, Timestamp, VisitNo, value::Blob};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -103,6 +103,8 @@ pub enum Record {
         actor: Actor,
         command: InboxCommand,
     },
+    /// A large value that events of the same commit refer to; it may be there already.
+    Value(Blob),
     InboxTaken {
         id: u64,
     },

@@ -12,7 +12,7 @@ mod rows;
 pub mod sqlite;
 mod version;
 
-use catena_core::ExecutionId;
+use catena_core::{ExecutionId, Value, value::Stored};
 
 pub use self::{
     codec::{Entry, Head},
@@ -47,8 +47,13 @@ pub trait Store: Send + Sync {
     /// Whether a version is there already.
     fn has_version(&self, digest: &str) -> Result<bool, Error>;
 
-    /// The bytes of a step file by their digest.
+    /// The bytes of a step file or a large value by their digest.
     fn blob(&self, digest: &str) -> Result<Vec<u8>, Error>;
+
+    /// A large value; it may have references in it.
+    fn value(&self, stored: &Stored) -> Result<Value, Error> {
+        stored.open(&self.blob(&stored.sha256)?).map_err(|error| Error::Corrupt(error.to_string()))
+    }
 
     /// A state's serial form and the sequence number it stands at.
     fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error>;
@@ -58,4 +63,9 @@ pub trait Store: Send + Sync {
 
     /// The next number of the store's counter.
     fn next_number(&self) -> Result<u64, Error>;
+}
+
+/// The JSON of a value with all that it refers to: for readers.
+pub fn whole(store: &dyn Store, value: &Value) -> Result<serde_json::Value, Error> {
+    value.whole(&mut |stored| store.value(stored))
 }

@@ -19,8 +19,8 @@ pub struct ExecutionRow {
     pub error: Option<Failure>,
     /// When the next timer is due.
     pub wake_at: Option<Timestamp>,
-    /// What keeps an unfinished execution from being forgotten: attempts that run or wait for a slot, or a
-    /// person that has to answer. Without that, and without `wake_at`, nothing would ever bring it on.
+    /// What keeps an unfinished execution from being forgotten: attempts that run or wait for a slot, a decision
+    /// that waits for large values, or a person that has to answer. Without that, and without `wake_at`, nothing would ever bring it on.
     pub owned: bool,
 }
 
@@ -62,10 +62,7 @@ pub fn project_execution(state: &State) -> ExecutionRow {
         Phase::Created | Phase::Running | Phase::Undoing => (None, None, None),
     };
     let agenda = state.agenda();
-    let owned = agenda.live().next().is_some()
-        || agenda.ready().next().is_some()
-        || agenda.halted().next().is_some()
-        || state.is_stuck();
+    let owned = state.is_at_work() || agenda.halted().next().is_some() || state.is_stuck();
     ExecutionRow {
         id: state.id(),
         chain: state.chain().name.as_str().to_owned(),

@@ -8,15 +8,17 @@ use std::{
 };
 
 use catena_core::{
-    Command, Event, ExecutionId, Outside, State, Timestamp, Value,
+    Command, Event, ExecutionId, Loaded, Outside, State, Timestamp, Value,
     command::Start,
     event::{Answer, Trigger},
     ids::{AttemptNo, VisitNo},
     status::ExecutionStatus,
+    value::{Blob, INLINE_MAX_BYTES},
 };
 use catena_store::{
     Actor, Append, Commit, Error, ExecutionFilter, InboxCommand, Lease, Record, Store, Version,
     sqlite::{Finding, HostLock, SqliteStore, check, rebuild},
+    whole,
 };
 use catena_testkit::draft::{chain, task};
 
@@ -49,7 +51,8 @@ fn version() -> Arc<Version> {
 fn start(version: &Version) -> (State, Vec<Event>) {
     let params = Value::from(serde_json::json!({}));
     let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
-    State::start(ExecutionId(2), Arc::clone(&version.chain), start, OUTSIDE)
+    let (state, decision) = State::start(ExecutionId(2), Arc::clone(&version.chain), start, OUTSIDE);
+    (state, decision.events)
 }
 
 fn commit(store: &SqliteStore, records: Vec<Record>, append: Option<Append>) -> Result<(), Error> {
@@ -81,7 +84,7 @@ fn filled(store: &SqliteStore) -> (Arc<Version>, State) {
 fn end_first(state: &mut State) -> Vec<Event> {
     let answer = Answer::Succeeded { value: Some(Value::text("done")) };
     let command = Command::EndAttempt { visit: VisitNo(0), attempt: AttemptNo(1), answer };
-    state.decide(command, OUTSIDE).unwrap()
+    state.decide(command, OUTSIDE, &Loaded::default()).unwrap().events
 }
 
 #[test]
@@ -234,6 +237,56 @@ fn a_second_host_a_newer_store_and_a_foreign_file_are_refused() {
     sql(&foreign, "CREATE TABLE t (a)");
     let refused = SqliteStore::open_for_reading(&foreign).map(|_| ());
     assert!(matches!(refused, Err(Error::NotAStore(_))), "{refused:?}");
+}
+
+/// Ends the first attempt with a list of large values, itself stored as one.
+fn end_first_with_large_values(state: &mut State) -> (Vec<Event>, Vec<Blob>) {
+    let mut blobs = Vec::new();
+    let items: Vec<Value> =
+        ["x", "y"].map(|item| Value::text(item.repeat(INLINE_MAX_BYTES)).keep(&mut blobs)).into();
+    let padding = Value::text("z".repeat(INLINE_MAX_BYTES));
+    let list = Value::list(items.into_iter().chain([padding])).keep(&mut blobs);
+    let answer = Answer::Succeeded { value: Some(list) };
+    let command = Command::EndAttempt { visit: VisitNo(0), attempt: AttemptNo(1), answer };
+    (state.decide(command, OUTSIDE, &Loaded::default()).unwrap().events, blobs)
+}
+
+#[test]
+fn a_large_value_is_stored_with_the_events_that_refer_to_it() {
+    let fixture = Fixture::new();
+    let (lock, store) = fixture.open();
+    let (_, mut state) = filled(&store);
+    let (events, blobs) = end_first_with_large_values(&mut state);
+    assert_eq!(blobs.len(), 3);
+    let records: Vec<Record> = blobs.iter().cloned().map(Record::Value).collect();
+    // What is refused leaves no value either.
+    let stale = Append { expected: 99, ..append(&state, events.clone()).unwrap() };
+    assert!(matches!(commit(&store, records.clone(), Some(stale)), Err(Error::Conflict { .. })));
+    assert!(matches!(store.value(&blobs[0].stored), Err(Error::NotFound(_))));
+
+    commit(&store, records, append(&state, events)).unwrap();
+    let result = state.visit(VisitNo(0)).result().unwrap().clone();
+    let whole = whole(&store, &result).unwrap();
+    assert_eq!(whole[1].as_str().map(str::len), Some(INLINE_MAX_BYTES));
+    assert_eq!(check(&store).unwrap(), []);
+    let sizes: Vec<usize> = store
+        .journal(ExecutionId(2), 0)
+        .unwrap()
+        .iter()
+        .map(|entry| serde_json::to_string(&entry.event).unwrap().len())
+        .collect();
+    assert!(sizes.iter().all(|size| *size < 1_000), "{sizes:?}");
+    drop((store, lock));
+
+    // One within the other is missing.
+    sql(&fixture.path(), &format!("DELETE FROM blobs WHERE digest = '{}'", blobs[0].stored.sha256));
+    let store = SqliteStore::open_for_reading(&fixture.path()).unwrap();
+    let sha256 = blobs[2].stored.sha256.clone();
+    assert_eq!(check(&store).unwrap(), [Finding::Value { execution: ExecutionId(2), sha256 }]);
+    drop(store);
+    sql(&fixture.path(), "UPDATE blobs SET bytes = x'00'");
+    let store = SqliteStore::open_for_reading(&fixture.path()).unwrap();
+    assert!(matches!(store.value(&blobs[1].stored), Err(Error::Corrupt(_))));
 }
 
 fn sql(path: &Path, script: &str) {

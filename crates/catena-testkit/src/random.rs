@@ -3,11 +3,12 @@
 use catena_core::{
     chain::{EffectKind, ErrorPolicy, StepDraft, Undo, WaitFor, Work},
     event::Answer,
+    value::INLINE_MAX_BYTES,
 };
 use proptest::prelude::*;
 
 use crate::{
-    draft::{Change, Steps, for_each, group, id, parallel, task},
+    draft::{Change, Steps, for_each, group, id, parallel, set, task},
     sim::{fail, succeed},
 };
 
@@ -20,16 +21,40 @@ pub enum Mood {
     Calm,
     /// One thing happens at a time.
     Straight,
+    /// As racy, with large values among the results.
+    Large,
 }
 
 /// The shape of a step, before it has its id.
 #[derive(Clone, Debug)]
 enum Shape {
-    Task { retry: bool, policy: Option<ErrorPolicy>, undo: bool, if_started: bool, once: bool },
+    Task {
+        retry: bool,
+        policy: Option<ErrorPolicy>,
+        undo: bool,
+        if_started: bool,
+        once: bool,
+    },
     Set,
-    Group { steps: Vec<Shape>, again: bool, undo: bool },
-    ForEach { items: u8, max_parallel: Option<u32>, tolerate: u32, steps: Vec<Shape> },
-    Parallel { branches: Vec<Vec<Shape>>, first_wins: bool },
+    Group {
+        steps: Vec<Shape>,
+        again: bool,
+        undo: bool,
+    },
+    ForEach {
+        items: u8,
+        max_parallel: Option<u32>,
+        tolerate: u32,
+        steps: Vec<Shape>,
+    },
+    Parallel {
+        branches: Vec<Vec<Shape>>,
+        first_wins: bool,
+    },
+    /// A large result, passed on, computed on and looped over.
+    Large {
+        items: u8,
+    },
 }
 
 /// Random chains of some nesting, as drafts with ids `s0`, `s1`, … in order of definition.
@@ -47,7 +72,9 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
     let task = (any::<bool>(), policy, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
         |(retry, policy, undo, if_started, once)| Shape::Task { retry, policy, undo, if_started, once },
     );
-    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set)];
+    let large = (1u8..3).prop_map(|items| Shape::Large { items });
+    let larges = u32::from(mood == Mood::Large);
+    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set), larges => large];
     leaf.prop_recursive(3, 24, 4, move |inner| {
         let steps = prop::collection::vec(inner, 1..4);
         let group = (steps.clone(), any::<bool>(), any::<bool>())
@@ -55,11 +82,12 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
         let each = (0u8..4, prop::option::of(1u32..3), 0u32..3, steps.clone()).prop_map(
             |(items, max_parallel, tolerate, steps)| Shape::ForEach { items, max_parallel, tolerate, steps },
         );
-        let first_wins = if mood == Mood::Racy { any::<bool>().boxed() } else { Just(false).boxed() };
+        let is_racy = matches!(mood, Mood::Racy | Mood::Large);
+        let first_wins = if is_racy { any::<bool>().boxed() } else { Just(false).boxed() };
         let parallel = (prop::collection::vec(steps, 1..4), first_wins)
             .prop_map(|(branches, first_wins)| Shape::Parallel { branches, first_wins });
         match mood {
-            Mood::Racy | Mood::Calm => prop_oneof![group, each, parallel].boxed(),
+            Mood::Racy | Mood::Large | Mood::Calm => prop_oneof![group, each, parallel].boxed(),
             Mood::Straight => prop_oneof![group, each.prop_map(one_at_a_time)].boxed(),
         }
     })
@@ -117,6 +145,7 @@ impl Namer {
                 }
                 step
             }
+            Shape::Large { items } => self.large(&name, *items),
             Shape::Parallel { branches, first_wins } => {
                 let wait_for = if *first_wins { WaitFor::Count(1) } else { WaitFor::All };
                 let names = ["left", "middle", "right"];
@@ -125,6 +154,23 @@ impl Namer {
                 parallel(&name, wait_for, branches)
             }
         }
+    }
+
+    /// `s_large` leaves a large list. It is named, measured, indexed and made larger; the items are large, too.
+    fn large(&mut self, name: &str, items: u8) -> StepDraft {
+        let large = format!("{name}_large_{items}");
+        let named = |what: &str| format!("{name}_{what}");
+        let item = set(&named("text"), "item ~ '!'");
+        let steps = vec![
+            task(&large),
+            set(&named("same"), &large),
+            set(&named("first"), &format!("{large}[0]")),
+            set(&named("length"), &format!("{large} | length + {}[0] | length", named("same"))),
+            task(&named("measured")).when(&format!("{} > 1", named("length"))),
+            for_each(&named("each"), &named("same"), vec![item]),
+            set(&named("all"), &format!("{}[0].{}", named("each"), named("text"))),
+        ];
+        group(name, steps)
     }
 
     /// A group, visited twice if `again`: its last step says how often it was visited, and the group jumps back
@@ -161,9 +207,19 @@ pub fn script_with_failing_undo(seed: u64, failures: u64) -> impl Fn(&str, u32) 
             address.split('/').rev().skip(1).find_map(|part| part.split_once('~')).map_or(1, |(_, n)| {
                 n.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
             });
-        let answer = if draw % 100 < failures { fail("scripted to fail") } else { succeed(visits) };
+        let large = address.rsplit_once("_large_").and_then(|(_, items)| items.parse().ok());
+        let answer = match large {
+            _ if draw % 100 < failures => fail("scripted to fail"),
+            Some(items) => succeed(large_list(items)),
+            None => succeed(visits),
+        };
         (answer, 1 + draw / 100 % 50)
     }
+}
+
+/// Texts that are each too large to stand in a journal.
+fn large_list(items: usize) -> Vec<String> {
+    (0..items).map(|item| format!("{item} {}", "x".repeat(INLINE_MAX_BYTES))).collect()
 }
 
 /// FNV-1a over the parts: a cheap draw that is the same everywhere.

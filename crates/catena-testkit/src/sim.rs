@@ -4,16 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use catena_core::{
-    Chain, Command, Effect, Event, ExecutionId, Outside, State, Timestamp, Value,
+    Chain, Command, Effect, Event, ExecutionId, Loaded, Outside, State, Timestamp, Value,
     command::Start,
     event::{Answer, Trigger},
     failure::{Failure, FailureType},
     ids::{AttemptNo, VisitNo},
+    value::{Blob, Stored},
 };
 
 /// How an attempt ends and how long it takes, given its address and the how manieth try of its visit it is
 /// (lost attempts are no tries).
 pub type Script<'a> = dyn Fn(&str, u32) -> (Answer, u64) + 'a;
+
+/// No event of a test has more than this, however large its values are.
+const EVENT_MAX_BYTES: usize = 300 * 1024;
 
 /// What becomes of the attempts that run when the engine goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,10 @@ pub enum Recovery {
 pub struct Sim<'a> {
     pub state: State,
     pub journal: Vec<(Timestamp, Event)>,
+    /// What is stored beside the journal.
+    pub blobs: BTreeMap<String, Blob>,
+    /// How often a decision had to wait for stored values.
+    pub waits: u32,
     script: &'a Script<'a>,
     slots: u32,
     now: Timestamp,
@@ -51,12 +59,14 @@ impl<'a> Sim<'a> {
             trigger: Trigger::Manual,
         };
         let now = Timestamp::ZERO;
-        let (state, events) =
+        let (state, decision) =
             State::start(ExecutionId(1), Arc::clone(chain), start, Outside { now, slots, jitter: 0.5 });
         let fresh = State::new(ExecutionId(1), Arc::clone(chain));
-        let mut sim =
-            Self { state: fresh, journal: Vec::new(), script, slots, now, running: BTreeMap::new() };
-        sim.take(state, events);
+        let (journal, blobs, running) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut sim = Self { state: fresh, journal, blobs, waits: 0, script, slots, now, running };
+        sim.keep(decision.blobs);
+        sim.take(state, decision.events);
+        sim.serve(decision.needs);
         sim
     }
 
@@ -69,7 +79,8 @@ impl<'a> Sim<'a> {
         }
         let now = journal.last().expect("an execution has a first event").0;
         let running = BTreeMap::new();
-        let mut sim = Self { state, journal, script: full.script, slots: full.slots, now, running };
+        let (script, slots, blobs) = (full.script, full.slots, full.blobs.clone());
+        let mut sim = Self { state, journal, blobs, waits: 0, script, slots, now, running };
         sim.attach();
         if recovery == Recovery::Lost {
             for (visit, attempt) in sim.running.keys().copied().collect::<Vec<_>>() {
@@ -118,14 +129,56 @@ impl<'a> Sim<'a> {
     }
 
     pub fn tell(&mut self, command: Command) {
+        let command = self.kept(command);
+        let needs = self.decide(command, &Loaded::default());
+        self.serve(needs);
+    }
+
+    /// A command as it comes to the core: what is large in it is stored.
+    fn kept(&mut self, command: Command) -> Command {
+        match command {
+            Command::EndAttempt { visit, attempt, answer } => {
+                let mut blobs = Vec::new();
+                let answer = answer.keep(&mut blobs);
+                self.keep(blobs);
+                Command::EndAttempt { visit, attempt, answer }
+            }
+            other => other,
+        }
+    }
+
+    fn keep(&mut self, blobs: Vec<Blob>) {
+        self.blobs.extend(blobs.into_iter().map(|blob| (blob.stored.sha256.clone(), blob)));
+    }
+
+    /// Reads what a decision waits for, as often as it waits for more.
+    fn serve(&mut self, mut needs: Vec<Stored>) {
+        let mut loaded = Loaded::default();
+        while !needs.is_empty() {
+            self.waits += 1;
+            assert!(self.state.agenda().waits_for_values(), "what waits for values is on the agenda");
+            loaded.retain(&needs);
+            assert!(needs.iter().any(|stored| !loaded.contains(stored)), "it waits for what it has");
+            for stored in needs {
+                let bytes = &self.blobs[&stored.sha256].bytes;
+                loaded.insert(&stored, stored.open(bytes).expect("it is what was stored"));
+            }
+            needs = self.decide(Command::Advance, &loaded);
+        }
+        assert!(!self.state.agenda().waits_for_values(), "everything is decided");
+    }
+
+    fn decide(&mut self, command: Command, loaded: &Loaded) -> Vec<Stored> {
         let live = u32::try_from(self.state.agenda().live().count()).expect("few");
         // An attempt that ends gives its slot back within the same decision.
         let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
         let slots = (self.slots + freed).saturating_sub(live);
         let mut state = self.state.clone();
         let outside = Outside { now: self.now, slots, jitter: 0.5 };
-        let events = state.decide(command, outside).expect("the simulation gives legal commands");
-        self.take(state, events);
+        let decision = state.decide(command, outside, loaded).expect("the simulation gives legal commands");
+        self.keep(decision.blobs);
+        self.take(state, decision.events);
+        decision.needs
     }
 
     /// Folds what was decided and checks what must hold after every decision.
@@ -133,6 +186,11 @@ impl<'a> Sim<'a> {
         for event in &events {
             self.state.apply(self.now, event).expect("what was decided folds");
             assert_eq!(*self.state.agenda(), self.state.recomputed_agenda(), "after {event:?}");
+            for stored in event.values().into_iter().flat_map(Value::references) {
+                assert!(self.blobs.contains_key(&stored.sha256), "nothing is stored for {event:?}");
+            }
+            let json = serde_json::to_string(event).expect("an event is JSON");
+            assert!(json.len() < EVENT_MAX_BYTES, "an event of {} bytes", json.len());
         }
         assert_eq!(self.state, decided, "deciding and folding give the same state");
         for effect in self.state.effects_of(&events) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use catena_core::{
     BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, state::Phase, status::StepStatus,
 };
-use catena_store::{Entry, ExecutionRow};
+use catena_store::{Entry, Error as StoreError, ExecutionRow, Store, whole};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -78,8 +78,14 @@ pub(crate) struct EventDto {
 }
 
 impl ExecutionDocument {
-    pub(crate) fn new(state: &State, problems: Vec<ProblemEntry>) -> Self {
-        Self { schema: SCHEMA, execution: Some(execution(state)), steps: steps(state), problems }
+    /// With large values whole, as the store has them.
+    pub(crate) fn new(
+        store: &dyn Store,
+        state: &State,
+        problems: Vec<ProblemEntry>,
+    ) -> Result<Self, StoreError> {
+        let execution = Some(ExecutionDto::new(store, &catena_store::project_execution(state))?);
+        Ok(Self { schema: SCHEMA, execution, steps: steps(store, state)?, problems })
     }
 
     /// For a definition that cannot run.
@@ -89,23 +95,30 @@ impl ExecutionDocument {
 }
 
 impl ExecutionsDocument {
-    pub(crate) fn new(rows: &[ExecutionRow]) -> Self {
-        Self { schema: SCHEMA, executions: rows.iter().map(ExecutionDto::from).collect() }
+    pub(crate) fn none() -> Self {
+        Self { schema: SCHEMA, executions: Vec::new() }
+    }
+
+    pub(crate) fn new(store: &dyn Store, rows: &[ExecutionRow]) -> Result<Self, StoreError> {
+        let executions: Result<_, StoreError> =
+            rows.iter().map(|row| ExecutionDto::new(store, row)).collect();
+        Ok(Self { schema: SCHEMA, executions: executions? })
     }
 }
 
-impl From<&ExecutionRow> for ExecutionDto {
-    fn from(row: &ExecutionRow) -> Self {
-        Self {
+impl ExecutionDto {
+    fn new(store: &dyn Store, row: &ExecutionRow) -> Result<Self, StoreError> {
+        let output = row.output.as_ref().map(|output| whole(store, output)).transpose()?;
+        Ok(Self {
             id: row.id,
             chain: row.chain.clone(),
             version: row.version.clone(),
             status: row.status.as_str(),
             started_at: row.started_at.map(rfc3339),
             finished_at: row.finished_at.map(rfc3339),
-            output: row.output.as_ref().map_or(Json::Null, |output| output.as_json().clone()),
+            output: output.unwrap_or_default(),
             error: row.error.as_ref().map(ErrorDto::from),
-        }
+        })
     }
 }
 
@@ -116,12 +129,8 @@ impl From<&Failure> for ErrorDto {
     }
 }
 
-fn execution(state: &State) -> ExecutionDto {
-    ExecutionDto::from(&catena_store::project_execution(state))
-}
-
 /// Steps in order of definition, those that were skipped or not reached too, then by visit.
-fn steps(state: &State) -> Vec<StepDto> {
+fn steps(store: &dyn Store, state: &State) -> Result<Vec<StepDto>, StoreError> {
     let in_undo = undo_steps(state.chain());
     let mut visits: Vec<Vec<StepDto>> = state.chain().steps().map(|_| Vec::new()).collect();
     for (no, visit) in state.visits() {
@@ -135,7 +144,7 @@ fn steps(state: &State) -> Vec<StepDto> {
             attempts: visit.attempts,
             started_at: visit.started_at.map(rfc3339),
             finished_at: visit.ended_at.map(rfc3339),
-            result: visit.result().map_or(Json::Null, |result| result.as_json().clone()),
+            result: visit.result().map(|result| whole(store, result)).transpose()?.unwrap_or_default(),
             error: visit.failure().map(ErrorDto::from),
             times: (visit.started_at, visit.ended_at),
         });
@@ -148,7 +157,7 @@ fn steps(state: &State) -> Vec<StepDto> {
             false => visited,
         }
     });
-    with_unreached.collect()
+    Ok(with_unreached.collect())
 }
 
 fn unreached(state: &State, ix: StepIx) -> StepDto {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use catena_core::{
-    AttemptNo, Command, Effect, ExecutionId, Outside, State, Timestamp, Value,
+    AttemptNo, Command, Effect, ExecutionId, Loaded, Outside, State, Timestamp, Value,
     command::Start,
     event::{Answer, Trigger},
 };
@@ -73,11 +73,12 @@ fn decide_all(version: &Arc<Version>) -> Duration {
     };
     let outside = Outside { now: Timestamp(1_700_000_000_000_000), slots: 1, jitter: 0.0 };
     let begun = Instant::now();
-    let (mut state, mut events) = State::start(ExecutionId(1), Arc::clone(&version.chain), start, outside);
+    let (mut state, decision) = State::start(ExecutionId(1), Arc::clone(&version.chain), start, outside);
+    let mut events = decision.events;
     while let Some((visit, attempt)) = started(&state, &events) {
         let answer = Answer::Succeeded { value: Some(Value::null()) };
         let end = Command::EndAttempt { visit, attempt, answer };
-        events = state.decide(end, outside).expect("the attempt runs");
+        events = state.decide(end, outside, &Loaded::default()).expect("the attempt runs").events;
     }
     begun.elapsed()
 }

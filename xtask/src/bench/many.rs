@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use catena_core::{
-    AttemptNo, Command, Effect, ExecutionId, Outside, State, Timestamp, Value,
+    AttemptNo, Command, Effect, ExecutionId, Loaded, Outside, State, Timestamp, Value,
     command::Start,
     event::{Answer, Event, Trigger},
 };
@@ -88,7 +88,8 @@ fn journals(chain: &Arc<Version>, chains: usize) -> Vec<Append> {
             params: Value::from(serde_json::json!({})),
             trigger: Trigger::Manual,
         };
-        let (state, events) = State::start(ExecutionId(number), Arc::clone(&chain.chain), start, outside());
+        let (state, decision) = State::start(ExecutionId(number), Arc::clone(&chain.chain), start, outside());
+        let events = decision.events;
         let running = running(&state, &events);
         appends.push(Append::new(&state, outside().now, Actor::engine(), events));
         open.push((state, running));
@@ -98,7 +99,7 @@ fn journals(chain: &Arc<Version>, chains: usize) -> Vec<Append> {
             let answer = Answer::Succeeded { value: Some(Value::null()) };
             let (visit, attempt) = *running;
             let end = Command::EndAttempt { visit, attempt, answer };
-            let events = state.decide(end, outside()).expect("the attempt runs");
+            let events = state.decide(end, outside(), &Loaded::default()).expect("the attempt runs").events;
             *running = self::running(state, &events);
             appends.push(Append::new(state, outside().now, Actor::engine(), events));
         }

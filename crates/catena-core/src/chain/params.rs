@@ -9,7 +9,7 @@ use super::{
     Chain,
     schema::{Mismatch, mismatches},
 };
-use crate::value::{INLINE_MAX_BYTES, Value};
+use crate::value::{VALUE_MAX_BYTES, Value};
 
 /// One parameter: a JSON Schema, which the value must fit when an execution starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub enum ParamProblem {
     Missing(String),
     #[error("there is no parameter `{name}`; the chain has {known}")]
     Unknown { name: String, known: String },
-    #[error("parameter `{0}` has more than {INLINE_MAX_BYTES} bytes; give the path of a file instead")]
+    #[error("parameter `{0}` has more than {VALUE_MAX_BYTES} bytes; give the path of a file instead")]
     TooLarge(String),
     /// `at` is the name with the path below it, `message` how it must be.
     #[error("parameter `{at}` {message}")]
@@ -42,7 +42,7 @@ impl Chain {
         for (name, param) in &self.params {
             match given.get(name).or(param.default.as_ref()) {
                 None => problems.push(ParamProblem::Missing(name.clone())),
-                Some(value) if value.is_larger_than(INLINE_MAX_BYTES) => {
+                Some(value) if value.is_larger_than(VALUE_MAX_BYTES) => {
                     problems.push(ParamProblem::TooLarge(name.clone()));
                 }
                 Some(value) => {

@@ -21,6 +21,8 @@ impl Decider<'_> {
         answer: Answer,
     ) -> Result<(), Rejection> {
         self.expect_live(visit, attempt)?;
+        // Whoever tells it has mostly done so before: a digest takes its time.
+        let answer = answer.keep(&mut self.blobs);
         self.emit(Event::AttemptEnded { visit, attempt, answer });
         Ok(())
     }

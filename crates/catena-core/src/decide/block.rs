@@ -1,16 +1,14 @@
 //! What is next in a block, and when a block step has enough of its blocks.
 
-use serde_json::Value as Json;
-
 use super::Decider;
 use crate::{
     chain::{Target, Work},
     event::{BlockEnd, Event, Jump, StopReason},
     expr::Scope,
-    failure::{Failure, FailureType},
+    failure::Failure,
     ids::{BlockIx, FrameNo, VisitNo},
-    state::{Frame, FramePhase, Origin, VisitPhase},
-    value::{INLINE_MAX_BYTES, Value},
+    state::{Frame, FramePhase, Origin, State, VisitPhase},
+    value::Value,
 };
 
 impl Decider<'_> {
@@ -42,36 +40,23 @@ impl Decider<'_> {
     fn go_on(&mut self, no: FrameNo) {
         let frame = self.state.frame(no);
         if let Some(from) = frame.asks_next {
-            match self.jump_after(no, from) {
-                Ok(None) => {}
-                Ok(Some(to)) => return self.emit(Event::Jumped { frame: no, from, to }),
-                Err(failure) => {
+            match self.evaluate(no, |state, scope| jump_after(state, from, scope)) {
+                // It is decided when what it reads is at hand.
+                None => return,
+                Some(Ok(None)) => {}
+                Some(Ok(Some(to))) => return self.emit(Event::Jumped { frame: no, from, to }),
+                Some(Err(failure)) => {
                     let cause = BlockEnd::Failed(failure);
                     return self.emit(Event::BlockStopping { frame: no, cause });
                 }
             }
         }
+        let frame = self.state.frame(no);
         let next = self.state.chain().block(frame.block).steps.get(frame.cursor as usize).copied();
         match next {
             Some(step) => self.enter(no, step),
             None => self.emit(Event::BlockEnded { frame: no, end: BlockEnd::Completed }),
         }
-    }
-
-    fn jump_after(&self, frame: FrameNo, from: VisitNo) -> Result<Option<Jump>, Failure> {
-        let Some(next) = &self.state.step_of(from).next else { return Ok(None) };
-        let scope = self.state.scope(frame, self.outside.now);
-        let mut target = next.default;
-        for (condition, to) in &next.conditions {
-            if condition.eval_condition(&scope as &dyn Scope)? {
-                target = Some(*to);
-                break;
-            }
-        }
-        Ok(target.map(|target| match target {
-            Target::Step(step) => Jump::Step(step),
-            Target::End => Jump::End,
-        }))
     }
 
     pub(super) fn decide_nest(&mut self, no: VisitNo) {
@@ -130,14 +115,13 @@ impl Decider<'_> {
 
     fn complete_nest(&mut self, visit: VisitNo) {
         let result = self.nest_result(visit);
-        if !result.is_larger_than(INLINE_MAX_BYTES) {
-            return self.emit(Event::VisitCompleted { visit, result: Some(result) });
+        match self.keep(result) {
+            Ok(result) => self.emit(Event::VisitCompleted { visit, result: Some(result) }),
+            Err(_) if self.state.step_of(visit).output_key.is_none() => {
+                self.emit(Event::VisitCompleted { visit, result: Some(Value::null()) });
+            }
+            Err(failure) => self.fail(visit, failure),
         }
-        if self.state.step_of(visit).output_key.is_none() {
-            return self.emit(Event::VisitCompleted { visit, result: Some(Value::null()) });
-        }
-        let message = format!("the results of its blocks have more than {INLINE_MAX_BYTES} bytes");
-        self.fail(visit, Failure::lasting(FailureType::ResultTooLarge, message));
     }
 
     fn nest_result(&self, visit: VisitNo) -> Value {
@@ -146,12 +130,9 @@ impl Decider<'_> {
         match &self.state.step_of(visit).work {
             Work::Parallel { branches, .. } if self.is_result_read(visit) => {
                 let named = branches.iter().zip(&nest.frames);
-                let fields = named.map(|(b, no)| (b.name.as_str().to_owned(), result(no).as_json().clone()));
-                Value::from(Json::Object(fields.collect()))
+                Value::object(named.map(|(branch, no)| (branch.name.as_str().to_owned(), result(no))))
             }
-            Work::ForEach { .. } if self.is_result_read(visit) => {
-                Value::from(Json::Array(nest.frames.iter().map(|no| result(no).as_json().clone()).collect()))
-            }
+            Work::ForEach { .. } if self.is_result_read(visit) => Value::list(nest.frames.iter().map(result)),
             Work::Group { .. } => nest.frames.first().map_or_else(Value::null, result),
             Work::Parallel { .. }
             | Work::ForEach { .. }
@@ -179,4 +160,19 @@ impl Decider<'_> {
             (FramePhase::Ended(_) | FramePhase::Open | FramePhase::Closing(_), _) => Value::null(),
         }
     }
+}
+
+fn jump_after(state: &State, from: VisitNo, scope: &dyn Scope) -> Result<Option<Jump>, Failure> {
+    let Some(next) = &state.step_of(from).next else { return Ok(None) };
+    let mut target = next.default;
+    for (condition, to) in &next.conditions {
+        if condition.eval_condition(scope)? {
+            target = Some(*to);
+            break;
+        }
+    }
+    Ok(target.map(|target| match target {
+        Target::Step(step) => Jump::Step(step),
+        Target::End => Jump::End,
+    }))
 }

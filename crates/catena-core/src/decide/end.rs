@@ -47,8 +47,10 @@ impl Decider<'_> {
             BlockEnd::Failed(failure) => self.end(End::Failed, Some(failure)),
             BlockEnd::Cancelled => self.end(End::Cancelled, None),
             BlockEnd::Completed => match self.output() {
-                Err(failure) => self.end(End::Failed, Some(failure)),
-                Ok(output) => {
+                // It is decided when what it reads is at hand.
+                None => {}
+                Some(Err(failure)) => self.end(End::Failed, Some(failure)),
+                Some(Ok(output)) => {
                     let clean = self.state.passed().is_empty();
                     let end = if clean { End::Completed } else { End::CompletedWithErrors };
                     self.emit(Event::ExecutionEnded { end, output, error: None });
@@ -57,11 +59,12 @@ impl Decider<'_> {
         }
     }
 
-    fn output(&self) -> Result<Value, Failure> {
-        match &self.state.chain().output {
+    fn output(&mut self) -> Option<Result<Value, Failure>> {
+        let output = self.evaluate(FrameNo::ROOT, |state, scope| match &state.chain().output {
             None => Ok(Value::null()),
-            Some(output) => output.eval(&self.state.scope(FrameNo::ROOT, self.outside.now)),
-        }
+            Some(output) => output.eval(scope),
+        })?;
+        Some(output.and_then(|output| self.keep(output)))
     }
 
     fn end(&mut self, end: End, error: Option<Failure>) {

@@ -1,7 +1,5 @@
 //! Entering a step: its condition, items and input are evaluated here, once, and stand in the event.
 
-use serde_json::Value as Json;
-
 use super::Decider;
 use crate::{
     chain::{Chain, Process, Step, VISITS_MAX, VISITS_TOTAL_MAX, Work},
@@ -9,8 +7,8 @@ use crate::{
     expr::Scope,
     failure::{Failure, FailureType},
     ids::{FrameNo, StepIx, VisitNo},
-    template::{Part, Template},
-    value::{INLINE_MAX_BYTES, Value},
+    template::{Part, Template, read_whole},
+    value::Value,
 };
 
 impl Decider<'_> {
@@ -22,7 +20,10 @@ impl Decider<'_> {
             let cause = BlockEnd::Failed(failure);
             return self.emit(Event::BlockStopping { frame, cause });
         }
-        let plan = self.plan(frame, step).unwrap_or_else(Plan::Fail);
+        let Some(plan) = self.evaluate(frame, |state, scope| plan(state.chain(), step, scope)) else {
+            return;
+        };
+        let plan = plan.and_then(|plan| self.keep_plan(plan)).unwrap_or_else(Plan::Fail);
         self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
     }
 
@@ -37,18 +38,16 @@ impl Decider<'_> {
         };
         Some(Failure::lasting(FailureType::VisitLimit, message))
     }
+}
 
-    fn plan(&self, frame: FrameNo, step: StepIx) -> Result<Plan, Failure> {
-        let chain = self.state.chain();
-        let step = chain.step(step);
-        let scope = self.state.scope(frame, self.outside.now);
-        if let Some(when) = &step.when
-            && !when.eval_condition(&scope)?
-        {
-            return Ok(Plan::Skip(SkipReason::When));
-        }
-        plan_work(chain, step, &scope)
+fn plan(chain: &Chain, step: StepIx, scope: &dyn Scope) -> Result<Plan, Failure> {
+    let step = chain.step(step);
+    if let Some(when) = &step.when
+        && !when.eval_condition(scope)?
+    {
+        return Ok(Plan::Skip(SkipReason::When));
     }
+    plan_work(chain, step, scope)
 }
 
 fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Failure> {
@@ -63,11 +62,11 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
                     argv.iter().map(|a| argument(a, *allow_dash, scope)).collect();
                 input.argv = values?;
             }
-            bounded(Plan::Attempt(input))
+            Ok(Plan::Attempt(input))
         }
         Work::Function { parameters, .. } => {
             let parameters = Some(parameters.eval(scope)?);
-            bounded(Plan::Attempt(Input { parameters, ..Input::default() }))
+            Ok(Plan::Attempt(Input { parameters, ..Input::default() }))
         }
         Work::Set { values } => {
             let values: Result<Vec<(String, Value)>, Failure> =
@@ -75,7 +74,7 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
             Ok(Plan::Values(values?))
         }
         Work::Group { .. } | Work::Parallel { .. } => Ok(Plan::Blocks),
-        Work::ForEach { repeat, .. } => items(&repeat.items.eval(scope)?).map(Plan::Items),
+        Work::ForEach { repeat, .. } => items(repeat.items.eval(scope)?, scope).map(Plan::Items),
     }
 }
 
@@ -89,7 +88,7 @@ fn argument(template: &Template, allow_dash: bool, scope: &dyn Scope) -> Result<
         Template::Text(parts) => !matches!(parts.first(), Some(Part::Text(text)) if !text.is_empty()),
         Template::Expr(_) | Template::List(_) | Template::Map(_) => true,
     };
-    if is_data && !allow_dash && value.to_text().starts_with('-') {
+    if is_data && !allow_dash && read_whole(&value, scope).to_text().starts_with('-') {
         let message = "data begins an argument with `-`, which most programs take for an option; \
                        say `allow_dash: true` if that is meant, or put `--` or other text before it";
         return Err(Failure::lasting(FailureType::TemplateError, message));
@@ -110,27 +109,19 @@ fn process_input(chain: &Chain, process: &Process, scope: &dyn Scope) -> Result<
     Ok(input)
 }
 
-/// Many values, each within its limit, may still be too many for one event.
-fn bounded(plan: Plan) -> Result<Plan, Failure> {
-    let Plan::Attempt(input) = &plan else { return Ok(plan) };
-    let json = serde_json::to_value(input).unwrap_or_default();
-    if Value::from(json).is_larger_than(4 * INLINE_MAX_BYTES) {
-        let message =
-            format!("the input has more than {} bytes; pass large data as a file", 4 * INLINE_MAX_BYTES);
-        return Err(Failure::lasting(FailureType::TemplateError, message));
+/// The items of a list or an object; what they refer to is not read.
+fn items(mut value: Value, scope: &dyn Scope) -> Result<Vec<Value>, Failure> {
+    while let Some(stored) = value.stored() {
+        // What is not at hand is no list; the scope knows of it.
+        value = scope.read(&stored).unwrap_or_else(Value::null);
     }
-    Ok(plan)
-}
-
-fn items(value: &Value) -> Result<Vec<Value>, Failure> {
-    match value.as_json() {
-        Json::Array(items) => Ok(items.iter().cloned().map(Value::from).collect()),
-        Json::Object(fields) => Ok(fields
-            .iter()
-            .map(|(key, value)| Value::from(serde_json::json!({ "key": key, "value": value })))
-            .collect()),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            Err(Failure::lasting(FailureType::TemplateError, "`items` is neither a list nor an object"))
-        }
+    if let Some(items) = value.items() {
+        return Ok(items);
     }
+    let fields = value.fields().ok_or_else(|| {
+        Failure::lasting(FailureType::TemplateError, "`items` is neither a list nor an object")
+    })?;
+    let item =
+        |(key, value)| Value::object([("key".to_owned(), Value::text(key)), ("value".to_owned(), value)]);
+    Ok(fields.into_iter().map(item).collect())
 }

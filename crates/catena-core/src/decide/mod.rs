@@ -9,38 +9,47 @@ mod block;
 mod cancel;
 mod end;
 mod enter;
+mod read;
 
 use std::sync::Arc;
 
 use crate::{
     ENGINE_REV,
     chain::Chain,
-    command::{Command, Outside, Rejection, Start},
+    command::{Command, Decision, Outside, Rejection, Start},
     event::Event,
     ids::{AttemptNo, ExecutionId, VisitNo},
     state::{State, Todo, VisitPhase},
+    value::{Blob, Loaded, Stored},
 };
 
 impl State {
     /// A new execution: its state and first events.
-    pub fn start(id: ExecutionId, chain: Arc<Chain>, start: Start, outside: Outside) -> (Self, Vec<Event>) {
+    pub fn start(id: ExecutionId, chain: Arc<Chain>, start: Start, outside: Outside) -> (Self, Decision) {
         let mut state = Self::new(id, chain);
-        let mut decider = Decider::new(&mut state, outside);
+        let loaded = Loaded::default();
+        let mut decider = Decider::new(&mut state, outside, &loaded);
+        let params = start.params.keep_fields(&mut decider.blobs);
         decider.emit(Event::ExecutionCreated {
             chain: decider.state.chain().name.as_str().to_owned(),
             version: start.version,
             engine_rev: ENGINE_REV,
-            params: start.params,
+            params,
             trigger: start.trigger,
         });
-        let events = decider.advance();
-        (state, events)
+        let decision = decider.advance();
+        (state, decision)
     }
 
-    /// Tells the execution something. The events that it answers with are already folded into `self`; a
-    /// rejection has changed nothing.
-    pub fn decide(&mut self, command: Command, outside: Outside) -> Result<Vec<Event>, Rejection> {
-        let mut decider = Decider::new(self, outside);
+    /// Tells the execution something, with the stored values that are at hand. The events that it answers with are
+    /// already folded into `self`; a rejection has changed nothing.
+    pub fn decide(
+        &mut self,
+        command: Command,
+        outside: Outside,
+        loaded: &Loaded,
+    ) -> Result<Decision, Rejection> {
+        let mut decider = Decider::new(self, outside, loaded);
         match command {
             Command::EndAttempt { visit, attempt, answer } => decider.end_attempt(visit, attempt, answer)?,
             Command::RecordCheckpoint { visit, attempt, name, value } => {
@@ -58,12 +67,16 @@ impl State {
 struct Decider<'a> {
     state: &'a mut State,
     outside: Outside,
+    loaded: &'a Loaded,
     events: Vec<Event>,
+    blobs: Vec<Blob>,
+    /// What the next decision reads, if not all of it is at hand.
+    needs: Vec<Stored>,
 }
 
 impl<'a> Decider<'a> {
-    fn new(state: &'a mut State, outside: Outside) -> Self {
-        Self { state, outside, events: Vec::new() }
+    fn new(state: &'a mut State, outside: Outside, loaded: &'a Loaded) -> Self {
+        Self { state, outside, loaded, events: Vec::new(), blobs: Vec::new(), needs: Vec::new() }
     }
 
     fn emit(&mut self, event: Event) {
@@ -78,18 +91,23 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// Decides all that needs no input, fires what is due and fills the slots.
-    fn advance(mut self) -> Vec<Event> {
+    /// Decides all that needs no input, fires what is due and fills the slots. What needs a value that is not at
+    /// hand holds up all that comes after it: so the journal does not depend on what was at hand.
+    fn advance(mut self) -> Decision {
         self.fire_timers();
-        while let Some(todo) = self.state.agenda().next_todo() {
+        while self.needs.is_empty()
+            && let Some(todo) = self.state.agenda().next_todo()
+        {
             match todo {
                 Todo::Visit(visit) => self.decide_visit(visit),
                 Todo::Frame(frame) => self.decide_frame(frame),
                 Todo::Execution => self.decide_execution(),
             }
         }
-        self.fill_slots();
-        self.events
+        if self.needs.is_empty() {
+            self.fill_slots();
+        }
+        Decision { events: self.events, blobs: self.blobs, needs: self.needs }
     }
 
     fn fire_timers(&mut self) {

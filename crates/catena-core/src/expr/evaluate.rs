@@ -36,7 +36,7 @@ pub(super) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     pub(super) fn new(scope: &'a dyn Scope, roots: &'a [Root]) -> Self {
-        Self { scope, roots, found: vec![None; roots.len()], budget: Budget::new() }
+        Self { scope, roots, found: vec![None; roots.len()], budget: Budget::new(scope.reading()) }
     }
 
     /// The value, which is defined.

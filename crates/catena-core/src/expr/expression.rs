@@ -7,6 +7,7 @@ use minijinja::Value as Jinja;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bounds::Reading,
     compile::compile,
     convert,
     evaluate::{Evaluation, Root},
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::{
     failure::{Failure, FailureType},
-    value::{INLINE_MAX_BYTES, Value},
+    path::Path,
+    value::{Stored, VALUE_MAX_BYTES, Value},
 };
 
 /// Where an expression finds its names.
@@ -24,6 +26,21 @@ pub trait Scope {
     /// (`["weather.result", …]` below `steps`; an empty path is all of it), so that a large object need
     /// not be built whole.
     fn get(&self, root: &str, paths: &[&str]) -> Option<Jinja>;
+
+    /// The value at a plain path as it is kept, where there are references in what it leads through.
+    fn kept(&self, _path: &Path) -> Option<Value> {
+        None
+    }
+
+    /// What a reference stands for, if it is at hand.
+    fn read(&self, _stored: &Stored) -> Option<Value> {
+        None
+    }
+
+    /// Counts what is read of large values while the names are used.
+    fn reading(&self) -> Reading {
+        Reading::default()
+    }
 }
 
 /// Why a text is no expression.
@@ -51,13 +68,16 @@ pub struct Expr {
     source: Arc<str>,
     node: Arc<Node>,
     roots: Arc<[Root]>,
+    /// Where the value is, if the expression says no more than that.
+    path: Option<Arc<Path>>,
 }
 
 impl Expr {
     pub fn parse(source: &str) -> Result<Self, ExprError> {
         shape::check(source)?;
         let (node, roots) = compile(source)?;
-        Ok(Self { source: source.into(), node: Arc::new(node), roots: roots.into() })
+        let path = node.path(&roots).map(Arc::new);
+        Ok(Self { source: source.into(), node: Arc::new(node), roots: roots.into(), path })
     }
 
     pub fn source(&self) -> &str {
@@ -77,13 +97,17 @@ impl Expr {
         root.into_iter().flat_map(|root| &root.paths).map(String::as_str)
     }
 
+    /// The value; one that is kept by reference, and named and no more, is that reference.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, Failure> {
+        if let Some(kept) = self.path.as_ref().and_then(|path| scope.kept(path)) {
+            return Ok(kept);
+        }
         let mut evaluation = Evaluation::new(scope, &self.roots);
         let value = evaluation.value(&self.node);
         let json = value.and_then(|value| convert::to_json(&value, &mut evaluation.budget));
         let value = json.map(Value::from).map_err(|fault| self.failed(&fault.0))?;
-        if value.is_larger_than(INLINE_MAX_BYTES) {
-            return Err(self.failed(&format!("its value has more than {INLINE_MAX_BYTES} bytes")));
+        if value.is_larger_than(VALUE_MAX_BYTES) {
+            return Err(self.failed(&format!("its value has more than {VALUE_MAX_BYTES} bytes")));
         }
         Ok(value)
     }
@@ -138,4 +162,28 @@ impl From<Expr> for String {
 /// A stored value as the expression language sees it.
 pub fn to_jinja(value: &Value) -> Jinja {
     convert::from_json(value.as_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::Segment;
+
+    fn check(source: &str, root: &str, way: &[Segment]) {
+        let expected = Path { root: root.into(), way: way.to_vec() };
+        assert_eq!(Expr::parse(source).unwrap().path.as_deref(), Some(&expected), "{source}");
+    }
+
+    #[test]
+    fn only_what_says_where_is_a_path() {
+        let key = |text: &str| Segment::Key(text.into());
+        check(" big ", "big", &[]);
+        check("steps.a.result", "steps", &[key("a"), key("result")]);
+        check("pages[0][\"a b\"]['c']", "pages", &[Segment::Index(0), key("a b"), key("c")]);
+        for other in
+            ["1", "a + b", "a | length", "a[-1]", "a[b]", "a[1.0]", "a[:1]", "'text'", "[a]", "not a"]
+        {
+            assert_eq!(Expr::parse(other).unwrap().path, None, "{other}");
+        }
+    }
 }

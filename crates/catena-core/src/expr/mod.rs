@@ -12,7 +12,10 @@ mod node;
 mod operators;
 mod shape;
 
-pub use bounds::{BYTES_MAX, NESTING_MAX, OPERATORS_MAX, SOURCE_MAX_BYTES, STEPS_MAX};
+pub use bounds::{
+    BYTES_MAX, MADE_BYTES_PER_READ, NESTING_MAX, OPERATORS_MAX, READ_BYTES_PER_STEP, Reading,
+    SOURCE_MAX_BYTES, STEPS_MAX,
+};
 pub use builtin::Builtin;
 pub use expression::{Expr, ExprError, Scope, Trouble, to_jinja};
 pub use filters::{FILTERS, FUNCTIONS, TESTS};

@@ -4,8 +4,10 @@ use minijinja::Value as Jinja;
 
 use super::{
     builtin::Builtin,
+    evaluate::Root,
     operators::{Comparison, Operator},
 };
+use crate::path::{Path, Segment};
 
 #[derive(Debug)]
 pub(super) enum Node {
@@ -33,4 +35,30 @@ pub(super) enum Node {
     Call(&'static Builtin, Vec<Option<Node>>),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// Where the value is, if the node says no more than that.
+    pub(super) fn path(&self, roots: &[Root]) -> Option<Path> {
+        let (of, segment) = match self {
+            Self::Root(root) => return Some(Path { root: roots[*root].name.clone(), way: Vec::new() }),
+            Self::Attribute(of, name) => (of, Segment::Key(name.to_string())),
+            Self::Item(of, key) => match &**key {
+                Self::Const(key) => (of, segment(key)?),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let mut path = of.path(roots)?;
+        path.way.push(segment);
+        Some(path)
+    }
+}
+
+fn segment(key: &Jinja) -> Option<Segment> {
+    match key.as_str() {
+        Some(key) => Some(Segment::Key(key.to_owned())),
+        None if key.is_integer() => key.as_usize().map(Segment::Index),
+        None => None,
+    }
 }

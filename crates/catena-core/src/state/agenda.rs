@@ -33,6 +33,11 @@ impl Agenda {
         self.todo.first().copied()
     }
 
+    /// Whether something is left to decide: it waits for stored values.
+    pub fn waits_for_values(&self) -> bool {
+        !self.todo.is_empty()
+    }
+
     /// Visits that wait for a slot, the longest waiting first.
     pub fn ready(&self) -> impl Iterator<Item = VisitNo> {
         self.ready.iter().copied()

@@ -196,8 +196,7 @@ impl State {
                 let visit = self.known(visit)?;
                 names.clone_from(&visit.undo_sight.names);
                 names.insert("result".to_owned(), visit.result().cloned().unwrap_or_else(Value::null));
-                let input = serde_json::to_value(&visit.input).unwrap_or_default();
-                names.insert("input".to_owned(), Value::from(input));
+                names.insert("input".to_owned(), visit.input.to_value());
             }
             Origin::Root | Origin::Group { .. } | Origin::Branch { .. } => {}
         }
@@ -278,9 +277,7 @@ impl State {
         for (name, value) in values {
             frame.names.insert(name.clone(), value.clone());
         }
-        let object: serde_json::Map<String, serde_json::Value> =
-            values.iter().map(|(name, value)| (name.clone(), value.as_json().clone())).collect();
-        self.complete(at, no, Value::from(serde_json::Value::Object(object)))
+        self.complete(at, no, Value::object(values.iter().cloned()))
     }
 
     fn attempt_started(&mut self, at: Timestamp, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {

@@ -7,6 +7,7 @@
 
 mod agenda;
 mod apply;
+mod reader;
 mod scope;
 mod snapshot;
 
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::reader::Met;
 pub use self::{
     agenda::{Agenda, Todo},
     apply::Corrupt,
@@ -338,8 +340,14 @@ impl State {
         }
     }
 
+    /// Whether an attempt runs or can start, or something is left to decide.
+    pub fn is_at_work(&self) -> bool {
+        let agenda = &self.agenda;
+        agenda.live().next().is_some() || agenda.ready().next().is_some() || agenda.waits_for_values()
+    }
+
     fn running_status(&self) -> ExecutionStatus {
-        let only_waits = self.agenda.live().next().is_none() && self.agenda.ready().next().is_none();
+        let only_waits = !self.is_at_work();
         match self.agenda.next_timer() {
             Some(_) if only_waits => ExecutionStatus::Waiting,
             Some(_) | None => ExecutionStatus::Running,
@@ -348,7 +356,7 @@ impl State {
 
     /// What a person has to answer before anything else goes on.
     fn halted_status(&self) -> Option<ExecutionStatus> {
-        if self.agenda.live().next().is_some() || self.agenda.ready().next().is_some() {
+        if self.is_at_work() {
             return None;
         }
         self.agenda.halted().map(|visit| &self.visit(visit).phase).find_map(|phase| match phase {

@@ -2,14 +2,18 @@
 //! refers to are built.
 
 use minijinja::{Value as Jinja, value::Serde};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::{Origin, State};
+use super::{
+    Origin, State,
+    reader::{Met, Reader},
+};
 use crate::{
-    expr::{Scope, day_of, text_of_instant, to_jinja},
+    expr::{Reading, Scope, day_of, text_of_instant},
     ids::{FrameNo, StepIx, VisitNo},
+    path::{Path, Segment},
     time::Timestamp,
-    value::Value,
+    value::{Loaded, Stored, Value},
 };
 
 /// The names that are there in every chain and cannot be hidden.
@@ -20,11 +24,12 @@ pub struct VisitScope<'a> {
     state: &'a State,
     frame: FrameNo,
     now: Timestamp,
+    reader: Reader,
 }
 
 impl State {
-    pub fn scope(&self, frame: FrameNo, now: Timestamp) -> VisitScope<'_> {
-        VisitScope { state: self, frame, now }
+    pub fn scope(&self, frame: FrameNo, now: Timestamp, loaded: &Loaded) -> VisitScope<'_> {
+        VisitScope { state: self, frame, now, reader: Reader::new(loaded) }
     }
 }
 
@@ -32,7 +37,7 @@ impl Scope for VisitScope<'_> {
     fn get(&self, root: &str, paths: &[&str]) -> Option<Jinja> {
         match root {
             "steps" => Some(self.steps(paths)),
-            "params" => Some(to_jinja(&self.state.record.params)),
+            "params" => Some(self.reader.jinja(&self.state.record.params)),
             "variables" => Some(Jinja::from(Serde(&self.state.chain.variables))),
             "errors" => Some(Jinja::from(Serde(&self.state.errors()))),
             "execution" => Some(Jinja::from(Serde(&json!({ "id": self.state.id })))),
@@ -42,15 +47,74 @@ impl Scope for VisitScope<'_> {
             name => self.named(name),
         }
     }
+
+    fn kept(&self, path: &Path) -> Option<Value> {
+        let (mut value, way) = self.begin(path)?;
+        if !value.has_references() {
+            return None;
+        }
+        for segment in way {
+            if let Some(stored) = value.stored() {
+                match self.read(&stored) {
+                    Some(read) => value = read,
+                    // Whoever evaluates learns that it was not at hand.
+                    None => return Some(Value::null()),
+                }
+            }
+            value = segment.of(&value)?;
+        }
+        Some(value)
+    }
+
+    fn read(&self, stored: &Stored) -> Option<Value> {
+        self.reader.read(stored)
+    }
+
+    fn reading(&self) -> Reading {
+        self.reader.reading()
+    }
 }
 
 impl VisitScope<'_> {
+    /// How the evaluations in this scope came to stand with stored values.
+    pub(crate) fn met(&self) -> Met {
+        self.reader.met()
+    }
+
+    /// The value that a plain path begins with, if it can have references, and the way from there.
+    fn begin<'p>(&self, path: &'p Path) -> Option<(Value, &'p [Segment])> {
+        match path.root.as_str() {
+            "steps" => match path.way.split_at_checked(2)? {
+                ([Segment::Key(id), Segment::Key(field)], way) if field == "result" => {
+                    let visit = self.state.nearest_visit(self.frame, self.state.chain.step_by_id(id)?)?;
+                    Some((self.state.visit(visit).result()?.clone(), way))
+                }
+                _ => None,
+            },
+            "params" => Some((self.state.record.params.clone(), &path.way)),
+            "variables" | "errors" | "execution" | "chain" | "now" | "date" => None,
+            name => Some((
+                self.state.name_in_frames(self.frame, name).cloned().or_else(|| {
+                    let params = &self.state.record.params;
+                    if params.has_references() { params.get(name) } else { None }
+                })?,
+                &path.way,
+            )),
+        }
+    }
+
     /// Names of the frames from the innermost out, then params, then variables.
     fn named(&self, name: &str) -> Option<Jinja> {
         if let Some(value) = self.state.name_in_frames(self.frame, name) {
-            return Some(to_jinja(value));
+            return Some(self.reader.jinja(value));
         }
-        let param = self.state.record.params.as_json().get(name);
+        let params = &self.state.record.params;
+        if params.has_references()
+            && let Some(param) = params.get(name)
+        {
+            return Some(self.reader.jinja(&param));
+        }
+        let param = params.as_json().get(name);
         let variable = || self.state.chain.variables.get(name).map(|value| value.as_json());
         param.or_else(variable).map(|json| Jinja::from(Serde(json)))
     }
@@ -65,7 +129,7 @@ impl VisitScope<'_> {
         Jinja::from_pairs(asked.into_iter().filter_map(|ix| {
             let visit = self.state.nearest_visit(self.frame, ix)?;
             let id = chain.step(ix).id.as_str().to_owned();
-            Some((id, Jinja::from(Serde(&self.state.step_json(visit)))))
+            Some((id, self.reader.jinja(&self.state.step_value(visit))))
         }))
     }
 }
@@ -111,18 +175,20 @@ impl State {
         None
     }
 
-    fn step_json(&self, no: VisitNo) -> Json {
+    fn step_value(&self, no: VisitNo) -> Value {
         let visit = self.visit(no);
-        json!({
-            "status": self.step_status(no),
-            "result": visit.result(),
-            "error": visit.failure(),
-            "attempts": visit.attempts,
-        })
+        let result = visit.result().cloned().unwrap_or_else(Value::null);
+        let fields = [
+            ("status", json!(self.step_status(no)).into()),
+            ("result", result),
+            ("error", json!(visit.failure()).into()),
+            ("attempts", json!(visit.attempts).into()),
+        ];
+        Value::object(fields.map(|(name, value)| (name.to_owned(), value)))
     }
 
     /// Failures that were let pass, by step id.
-    pub fn errors(&self) -> serde_json::Map<String, Json> {
+    pub fn errors(&self) -> serde_json::Map<String, serde_json::Value> {
         self.record
             .passed
             .iter()

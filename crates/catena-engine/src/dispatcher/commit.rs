@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catena_core::{
-    Event, ExecutionId, Timestamp,
+    Decision, Event, ExecutionId, Loaded, Timestamp,
     faults::{self, Fault},
 };
 use catena_runners::{Beginning, Recorded};
@@ -14,12 +14,14 @@ use crate::{
     Error, Started,
     follow::Update,
     launch::{self, Act},
+    load::Wanted,
 };
 
-/// What an execution has answered, and when.
+/// What an execution has answered, and when, and the large values that it had at hand.
 pub(super) struct Decided {
     pub(super) at: Timestamp,
-    pub(super) events: Vec<Event>,
+    pub(super) decision: Decision,
+    pub(super) at_hand: Loaded,
 }
 
 /// What happens with a commit besides its events: before it in `records`, after it in the rest.
@@ -30,6 +32,8 @@ pub(super) struct Consequences {
     pub(super) reply: Option<Reply<()>>,
     pub(super) recorded: Option<Recorded>,
     pub(super) started: Option<(Started, Option<String>, Reply<Started>)>,
+    /// Large values that the next decision reads.
+    pub(super) wanted: Option<Wanted>,
 }
 
 /// What the writer's thread does when the commit is durable.
@@ -52,9 +56,12 @@ impl Dispatcher {
         actor: Actor,
         mut consequences: Consequences,
     ) {
-        let Decided { at: now, events } = decided;
+        let Decided { at: now, decision: Decision { events, blobs, needs }, at_hand } = decided;
         let (ended, started) = slots_moved(&events);
         self.slots.settle(ended, started);
+        let is_held_up = !needs.is_empty();
+        consequences.wanted = self.values_to_read(execution, needs, at_hand);
+        consequences.records.extend(blobs.into_iter().map(Record::Value));
         let Some(state) = self.hot.get(&execution) else { return };
         let effects = state.effects_of(&events);
         consequences
@@ -69,7 +76,8 @@ impl Dispatcher {
             Some((at, _)) => self.arm(execution, at),
             None => self.disarm(execution),
         }
-        if wants_slot && !self.unaccepted.contains(&execution) {
+        // One that is held up fills no slot; what was read asks for one again.
+        if wants_slot && !is_held_up && !self.unaccepted.contains(&execution) {
             self.slots.wait(execution);
         }
         let shared = Arc::clone(&self.shared);
@@ -96,7 +104,7 @@ impl Dispatcher {
 
     fn submit(&mut self, append: Option<Append>, mut after: AfterCommit) {
         let records = std::mem::take(&mut after.consequences.records);
-        if append.is_none() && records.is_empty() {
+        if append.is_none() && records.is_empty() && after.consequences.wanted.is_none() {
             return after.succeeded();
         }
         if faults::is_on(Fault::ActBeforeCommit) {
@@ -143,6 +151,10 @@ impl AfterCommit {
             self.shared.launcher.perform(act);
         }
         self.acknowledge();
+        if let Some(wanted) = self.consequences.wanted.take() {
+            // A loader that has gone has nobody to read for.
+            drop(self.shared.loads.send(wanted));
+        }
         if let Some(seq) = self.durable {
             // A dispatcher that has stopped needs to let nothing go.
             drop(self.shared.inputs.send(Input::Durable { execution: self.execution, seq }));

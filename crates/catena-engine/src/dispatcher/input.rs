@@ -1,17 +1,17 @@
 //! All that can come to the dispatcher.
 
-use catena_core::{ExecutionId, State, Value, event::Answer};
+use catena_core::{ExecutionId, Loaded, State, Value, event::Answer, value::Blob};
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::Actor;
 
-use crate::{Error, StartRequest, Started};
+use crate::{Error, Started, start::CheckedStart};
 
 /// Answers a request; called from whichever thread knows the answer.
 pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 
 pub(crate) enum Input {
     Start {
-        request: Box<StartRequest>,
+        request: Box<CheckedStart>,
         is_known: bool,
         reply: Reply<Started>,
     },
@@ -24,6 +24,8 @@ pub(crate) enum Input {
     Ended {
         key: AttemptKey,
         answer: Answer,
+        /// Large values that the answer refers to.
+        blobs: Vec<Blob>,
     },
     Checkpoint {
         key: AttemptKey,
@@ -35,6 +37,11 @@ pub(crate) enum Input {
     Loaded {
         execution: ExecutionId,
         state: Result<Box<State>, catena_store::Error>,
+    },
+    /// Large values that a decision waits for have been read.
+    ValuesRead {
+        execution: ExecutionId,
+        read: Result<Loaded, catena_store::Error>,
     },
     /// All that memory says of the execution up to `seq` is committed.
     Durable {

@@ -5,6 +5,7 @@ mod commit;
 mod input;
 mod recover;
 mod slots;
+mod values;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -17,10 +18,11 @@ use std::{
 };
 
 use catena_core::{
-    Command, Event, ExecutionId, Outside, Rejection, State, Timestamp, Value,
+    Command, Event, ExecutionId, Loaded, Outside, Rejection, State, Timestamp, Value,
     command::Start,
     event::{Answer, Trigger},
     faults::{self, Fault},
+    value::Blob,
 };
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, Lease, Record, Store};
@@ -34,10 +36,12 @@ pub(crate) use self::{
     recover::Recovered,
 };
 use crate::{
-    Error, StartRequest, Started,
+    Error, Started,
     clock::Clock,
     follow::Hub,
     launch::{self, Launcher},
+    load::Wanted,
+    start::CheckedStart,
 };
 
 /// Waits longer than this are not spent in memory.
@@ -53,8 +57,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) launcher: Launcher,
     pub(crate) hub: Arc<Hub>,
-    /// Executions to read into memory.
-    pub(crate) loads: Sender<ExecutionId>,
+    /// Executions and large values to read into memory.
+    pub(crate) loads: Sender<Wanted>,
     pub(crate) inputs: Sender<Input>,
     pub(crate) lease: Lease,
 }
@@ -66,6 +70,8 @@ pub(crate) struct Dispatcher {
     /// Those that the store has not accepted yet, because their key may have been used: nothing of them starts.
     unaccepted: HashSet<ExecutionId>,
     loading: HashMap<ExecutionId, Vec<Deferred>>,
+    /// Those for which large values are being read.
+    reading: HashSet<ExecutionId>,
     /// When executions want to be woken, in memory or not.
     timers: BTreeSet<(Timestamp, ExecutionId)>,
     armed: HashMap<ExecutionId, Timestamp>,
@@ -85,6 +91,7 @@ impl Dispatcher {
             hot: HashMap::new(),
             unaccepted: HashSet::new(),
             loading: HashMap::new(),
+            reading: HashSet::new(),
             timers: BTreeSet::new(),
             armed: HashMap::new(),
             slots: Slots::new(slots),
@@ -126,9 +133,10 @@ impl Dispatcher {
             Input::Cancel { execution, rollback, actor, reply } => {
                 self.cancel(execution, rollback, actor, reply);
             }
-            Input::Ended { key, answer } => self.ended(key, answer),
+            Input::Ended { key, answer, blobs } => self.ended(key, answer, blobs),
             Input::Checkpoint { key, name, value, recorded } => self.checkpoint(key, name, value, recorded),
             Input::Loaded { execution, state } => self.loaded(execution, state),
+            Input::ValuesRead { execution, read } => self.values_read(execution, read),
             Input::Durable { execution, seq } => self.durable(execution, seq),
             Input::Accepted { execution } => self.accepted(execution),
             Input::Forget { execution } => self.forget(execution),
@@ -147,16 +155,12 @@ impl Dispatcher {
         Outside { now: self.shared.clock.now(), slots, jitter }
     }
 
-    fn start(&mut self, request: StartRequest, is_known: bool, reply: Reply<Started>) {
+    fn start(&mut self, request: CheckedStart, is_known: bool, reply: Reply<Started>) {
         if let Some(why) = &self.stopped {
             return reply(Err(Error::Stopped(why.clone())));
         }
-        let StartRequest { version, params, key, actor } = request;
-        let params = match version.chain.resolve_params(params) {
-            Ok(params) => params,
-            Err(problems) => return reply(Err(Error::Params(problems))),
-        };
-        let mut records = Vec::new();
+        let CheckedStart { version, params, blobs, key, actor } = request;
+        let mut records: Vec<Record> = blobs.into_iter().map(Record::Value).collect();
         if !is_known {
             let (number, at) = (self.take_number(), self.shared.clock.now());
             let version = Arc::clone(&version);
@@ -175,12 +179,13 @@ impl Dispatcher {
             self.unaccepted.insert(execution);
         }
         let outside = self.outside(slots);
-        let (state, events) = State::start(execution, Arc::clone(&version.chain), start, outside);
+        let (state, decision) = State::start(execution, Arc::clone(&version.chain), start, outside);
         self.hot.insert(execution, state);
         let started = Started { execution, is_new: true };
         let consequences =
             Consequences { records, started: Some((started, key, reply)), ..Consequences::default() };
-        self.commit(execution, Decided { at: outside.now, events }, actor, consequences);
+        let decided = Decided { at: outside.now, decision, at_hand: Loaded::default() };
+        self.commit(execution, decided, actor, consequences);
     }
 
     fn take_number(&mut self) -> u64 {
@@ -188,13 +193,14 @@ impl Dispatcher {
         self.next_number - 1
     }
 
-    fn ended(&mut self, key: AttemptKey, answer: Answer) {
+    fn ended(&mut self, key: AttemptKey, answer: Answer, blobs: Vec<Blob>) {
         let Some(state) = self.hot.get(&key.execution) else { return };
         let settle = launch::settle(state, key);
         let command = Command::EndAttempt { visit: key.visit, attempt: key.attempt, answer };
         match self.decide(key.execution, command) {
             Ok(decided) => {
-                let consequences = Consequences { acts: vec![settle], ..Consequences::default() };
+                let records = blobs.into_iter().map(Record::Value).collect();
+                let consequences = Consequences { records, acts: vec![settle], ..Consequences::default() };
                 self.commit(key.execution, decided, Actor::engine(), consequences);
             }
             // Told twice: the end that was accepted stands, and the runner need not tell it again.
@@ -216,10 +222,20 @@ impl Dispatcher {
 
     /// Tells an execution in memory something.
     fn decide(&mut self, execution: ExecutionId, command: Command) -> Result<Decided, Rejection> {
+        self.decide_with(execution, command, Loaded::default())
+    }
+
+    fn decide_with(
+        &mut self,
+        execution: ExecutionId,
+        command: Command,
+        at_hand: Loaded,
+    ) -> Result<Decided, Rejection> {
         let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
         let outside = self.outside(self.slots.offer(execution, freed));
         let state = self.hot.get_mut(&execution).ok_or(Rejection::Ended)?;
-        Ok(Decided { at: outside.now, events: state.decide(command, outside)? })
+        let decision = state.decide(command, outside, &at_hand)?;
+        Ok(Decided { at: outside.now, decision, at_hand })
     }
 
     fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor, reply: Reply<()>) {
@@ -239,7 +255,8 @@ impl Dispatcher {
         waiting.push(deferred);
         if waiting.len() == 1 {
             // Reading is I/O, so it has a thread of its own; the answer comes as an input.
-            self.shared.loads.send(execution).expect("the loader lives as long as what it shares");
+            let wanted = Wanted::Execution(execution);
+            self.shared.loads.send(wanted).expect("the loader lives as long as what it shares");
         }
     }
 
@@ -331,8 +348,10 @@ impl Dispatcher {
         {
             let outside = self.outside(1);
             let Some(state) = self.hot.get_mut(&execution) else { continue };
-            let events = state.decide(Command::Advance, outside).expect("an advance is never rejected");
-            let decided = Decided { at: outside.now, events };
+            let at_hand = Loaded::default();
+            let decision =
+                state.decide(Command::Advance, outside, &at_hand).expect("an advance is never rejected");
+            let decided = Decided { at: outside.now, decision, at_hand };
             self.commit(execution, decided, Actor::engine(), Consequences::default());
         }
     }
@@ -366,6 +385,7 @@ impl Dispatcher {
 
     fn forget(&mut self, execution: ExecutionId) {
         self.unaccepted.remove(&execution);
+        self.reading.remove(&execution);
         self.slots.forget(execution);
         if let Some(state) = self.hot.remove(&execution) {
             let held = u32::try_from(state.agenda().live().count()).unwrap_or(0);
@@ -387,6 +407,7 @@ impl Dispatcher {
             self.not_loaded(execution, error);
         }
         self.hot.clear();
+        self.reading.clear();
         self.timers.clear();
         self.armed.clear();
     }
@@ -394,9 +415,8 @@ impl Dispatcher {
 
 /// Whether an execution only waits, and long enough that it need not wait in memory.
 fn is_evictable(state: &State, now: Timestamp) -> bool {
-    let agenda = state.agenda();
-    let works = agenda.live().next().is_some() || agenda.ready().next().is_some();
-    let wakes_soon = agenda.next_timer().is_some_and(|(at, _)| at < now.plus_ms(EVICT_AFTER_MS));
+    let works = state.is_at_work();
+    let wakes_soon = state.agenda().next_timer().is_some_and(|(at, _)| at < now.plus_ms(EVICT_AFTER_MS));
     !works && !wakes_soon
 }
 

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use catena_core::{Chain, ExecutionId, Value};
 use catena_store::{Actor, StepFile, Version};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::{Error, StartRequest, error::Kind};
 
@@ -74,7 +75,8 @@ pub(super) struct StartDto {
     source: String,
     /// The bytes of step files, in base64.
     files: Vec<String>,
-    params: BTreeMap<String, Value>,
+    /// As plain JSON: a peer gives data, never references.
+    params: BTreeMap<String, Json>,
     key: Option<String>,
     actor: Actor,
 }
@@ -85,7 +87,7 @@ impl From<StartRequest> for StartDto {
             chain: Chain::clone(&request.version.chain),
             source: request.version.source.clone(),
             files: request.version.files.iter().map(|file| STANDARD.encode(&file.bytes)).collect(),
-            params: request.params,
+            params: request.params.into_iter().map(|(name, value)| (name, value.as_json().clone())).collect(),
             key: request.key,
             actor: request.actor,
         }
@@ -98,6 +100,7 @@ impl StartDto {
         let files: Result<Vec<StepFile>, _> =
             self.files.iter().map(|text| STANDARD.decode(text).map(StepFile::new)).collect();
         let version = Arc::new(Version::new(self.chain, self.source, files?));
-        Ok(StartRequest { version, params: self.params, key: self.key, actor: self.actor })
+        let params = self.params.into_iter().map(|(name, json)| (name, Value::from(json))).collect();
+        Ok(StartRequest { version, params, key: self.key, actor: self.actor })
     }
 }

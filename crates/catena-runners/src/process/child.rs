@@ -86,7 +86,11 @@ impl Refused {
             io::ErrorKind::PermissionDenied => Reason::PermissionDenied,
             _ => Reason::Other,
         };
-        Self { reason, message: format!("{subject}: {error}") }
+        let hint = match Errno::from_io_error(error) {
+            Some(Errno::TOOBIG) => "; arguments and environment are too much together: use `stdin` or a file",
+            Some(_) | None => "",
+        };
+        Self { reason, message: format!("{subject}: {error}{hint}") }
     }
 }
 

@@ -5,13 +5,14 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use catena_core::value::VALUE_MAX_BYTES;
 use rustix::fs::OFlags;
 
 use super::protocol::Output;
 use crate::mask::Mask;
 
 /// A value written by a step has at most this many bytes.
-const OUTPUT_MAX: u64 = 16 * 1024 * 1024;
+const OUTPUT_MAX: u64 = VALUE_MAX_BYTES as u64;
 
 pub(super) fn read(path: &Path, mask: Option<&Mask>) -> Output {
     let output = match try_read(path) {

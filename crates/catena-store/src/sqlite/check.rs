@@ -1,13 +1,17 @@
 //! Looking whether a store is whole, and making its projections anew.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
-use catena_core::{Chain, ExecutionId, State};
+use catena_core::{Chain, ExecutionId, State, Value, value::Stored};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     HostLock, SqliteStore, connect_writer,
-    read::{read_execution, read_journal, read_steps, read_version},
+    read::{read_blob, read_execution, read_journal, read_steps, read_version},
     schema,
     write::{rewrite_execution, write_step},
 };
@@ -20,6 +24,8 @@ pub enum Finding {
     File(String),
     /// A journal that cannot be read or folded: its execution stops.
     Journal { execution: ExecutionId, why: String },
+    /// A large value that a journal refers to is not there, or is not what was stored.
+    Value { execution: ExecutionId, sha256: String },
     /// Rows that are not what the journal says; a rebuild mends them.
     Projection { execution: ExecutionId },
     /// An unfinished execution that nothing would ever bring on.
@@ -34,10 +40,16 @@ pub fn check(store: &SqliteStore) -> Result<Vec<Finding>, Error> {
         let reading = reader.unchecked_transaction()?;
         let mut findings = file_findings(&reading)?;
         let mut chains = Chains::default();
+        let mut values = Values::default();
         for execution in executions(&reading)? {
             match fold(&reading, &mut chains, execution) {
                 Err(error) => findings.push(Finding::Journal { execution, why: error.to_string() }),
-                Ok((_, state)) => {
+                Ok(Folded { state, references, .. }) => {
+                    for stored in references {
+                        if !values.is_whole(&reading, &stored)? {
+                            findings.push(Finding::Value { execution, sha256: stored.sha256 });
+                        }
+                    }
                     if !rows_agree(&reading, &state)? {
                         findings.push(Finding::Projection { execution });
                     }
@@ -58,7 +70,7 @@ pub fn rebuild(path: &Path, _lock: &HostLock) -> Result<usize, Error> {
     transaction.execute_batch("DELETE FROM steps; DELETE FROM executions; DELETE FROM snapshots;")?;
     let mut chains = Chains::default();
     for execution in &all {
-        let (head, state) = fold(&transaction, &mut chains, *execution)?;
+        let Folded { head, state, .. } = fold(&transaction, &mut chains, *execution)?;
         rewrite_execution(&transaction, &project_execution(&state), head)?;
         for (visit, _) in state.visits() {
             write_step(&transaction, &project_step(&state, visit))?;
@@ -107,16 +119,48 @@ impl Chains {
     }
 }
 
-fn fold(reader: &Connection, chains: &mut Chains, execution: ExecutionId) -> Result<(Head, State), Error> {
+/// Large values that were looked at, and whether they and what they refer to are there.
+#[derive(Default)]
+struct Values(HashMap<String, bool>);
+
+impl Values {
+    fn is_whole(&mut self, reader: &Connection, stored: &Stored) -> Result<bool, Error> {
+        if let Some(known) = self.0.get(&stored.sha256) {
+            return Ok(*known);
+        }
+        let mut is_whole = true;
+        match read_blob(reader, &stored.sha256)?.and_then(|bytes| stored.open(&bytes).ok()) {
+            None => is_whole = false,
+            Some(value) => {
+                for inner in value.references() {
+                    is_whole &= self.is_whole(reader, &inner)?;
+                }
+            }
+        }
+        self.0.insert(stored.sha256.clone(), is_whole);
+        Ok(is_whole)
+    }
+}
+
+struct Folded {
+    head: Head,
+    state: State,
+    /// The large values that the journal refers to, each once.
+    references: BTreeSet<Stored>,
+}
+
+fn fold(reader: &Connection, chains: &mut Chains, execution: ExecutionId) -> Result<Folded, Error> {
     let (head, entries) = read_journal(reader, execution, 0)?;
     let Some(catena_core::Event::ExecutionCreated { version, .. }) = entries.first().map(|e| &e.event) else {
         return Err(Error::Corrupt(format!("execution {execution} does not begin with its creation")));
     };
     let mut state = State::new(execution, chains.get(reader, version)?);
+    let mut references = BTreeSet::new();
     for entry in &entries {
         state.apply(entry.at, &entry.event)?;
+        references.extend(entry.event.values().into_iter().flat_map(Value::references));
     }
-    Ok((head, state))
+    Ok(Folded { head, state, references })
 }
 
 fn rows_agree(reader: &Connection, state: &State) -> Result<bool, Error> {

@@ -72,13 +72,8 @@ impl Store for SqliteStore {
     }
 
     fn blob(&self, digest: &str) -> Result<Vec<u8>, Error> {
-        self.with_reader(|reader| {
-            reader
-                .prepare_cached("SELECT bytes FROM blobs WHERE digest = ?")?
-                .query_row([digest], |row| row.get(0))
-                .optional()?
-                .ok_or_else(|| Error::NotFound(format!("stored file {digest}")))
-        })
+        let found = self.with_reader(|reader| read_blob(reader, digest))?;
+        found.ok_or_else(|| Error::NotFound(format!("stored file or value {digest}")))
     }
 
     fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error> {
@@ -111,6 +106,11 @@ impl Store for SqliteStore {
     fn next_number(&self) -> Result<u64, Error> {
         self.with_reader(|reader| Ok(reader.query_row("SELECT next FROM counter", [], |row| row.get(0))?))
     }
+}
+
+pub(super) fn read_blob(reader: &Connection, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    let mut statement = reader.prepare_cached("SELECT bytes FROM blobs WHERE digest = ?")?;
+    Ok(statement.query_row([digest], |row| row.get(0)).optional()?)
 }
 
 /// The events behind `after`, and the head of the journal. Reading begins at the row that holds the event behind
@@ -179,14 +179,16 @@ fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
         created_at: Timestamp(row.get(4)?),
         started_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         finished_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
-        output: output
-            .map(|json| from_json(7, &json))
-            .transpose()?
-            .map(|json: serde_json::Value| Value::from(json)),
+        output: output.map(|json| read_output(&json)).transpose()?,
         error: error.map(|json| from_json(8, &json)).transpose()?,
         wake_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
         owned: row.get(10)?,
     })
+}
+
+/// Rows of earlier versions have the plain JSON, also where it looks like more than that.
+fn read_output(json: &str) -> rusqlite::Result<Value> {
+    serde_json::from_str(json).or_else(|_| from_json::<serde_json::Value>(7, json).map(Value::from))
 }
 
 pub(super) fn read_steps(reader: &Connection, execution: ExecutionId) -> Result<Vec<StepRow>, Error> {

@@ -135,6 +135,7 @@ impl<'a> Batch<'a> {
                     .prepare_cached("INSERT INTO start_keys VALUES (?, ?, ?)")?
                     .execute(params![key, fingerprint, execution.0])?;
             }
+            Record::Value(blob) => write_blob(self.connection, &blob.stored.sha256, &blob.bytes)?,
             Record::InboxAdded { execution, at, actor, command } => {
                 let command = serde_json::to_string(command).expect("a command is plain data");
                 self.connection
@@ -190,7 +191,7 @@ fn write_execution(
             row.created_at.0,
             row.started_at.map(|at| at.0),
             row.finished_at.map(|at| at.0),
-            row.output.as_ref().map(|output| output.as_json().to_string()),
+            row.output.as_ref().map(to_json),
             row.error.as_ref().map(to_json),
             row.wake_at.map(|at| at.0),
             row.owned,
@@ -257,12 +258,18 @@ fn write_version(
         )?
         .execute(params![version.digest, version.source, to_json(&*version.chain), at, actor, name])?;
     for file in &version.files {
-        connection
-            .prepare_cached("INSERT INTO blobs VALUES (?, ?) ON CONFLICT DO NOTHING")?
-            .execute(params![file.digest, file.bytes])?;
+        write_blob(connection, &file.digest, &file.bytes)?;
         connection
             .prepare_cached("INSERT INTO version_files VALUES (?, ?) ON CONFLICT DO NOTHING")?
             .execute(params![version.digest, file.digest])?;
     }
+    Ok(())
+}
+
+/// Step files and large values, by digest: what is there already is the same.
+fn write_blob(connection: &Connection, digest: &str, bytes: &[u8]) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT INTO blobs VALUES (?, ?) ON CONFLICT DO NOTHING")?
+        .execute(params![digest, bytes])?;
     Ok(())
 }

@@ -64,6 +64,9 @@ fn describe(finding: &Finding) -> String {
         Finding::Journal { execution, why } => {
             format!("the journal of execution {execution} is damaged: {why}")
         }
+        Finding::Value { execution, sha256 } => {
+            format!("the large value {sha256} of execution {execution} is missing or damaged")
+        }
         Finding::Projection { execution } => {
             format!("the lists do not say of execution {execution} what its journal says")
         }

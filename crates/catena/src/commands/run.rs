@@ -9,7 +9,7 @@ use std::{
 
 use catena_core::{Event, ExecutionId, State, Value, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest, host::HostClient};
-use catena_store::{ExecutionFilter, Store, Version};
+use catena_store::{ExecutionFilter, Store, Version, sqlite::SqliteStore};
 use clap::Args;
 use serde_json::Value as Json;
 
@@ -282,10 +282,20 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Where large values are.
+    fn store(&self) -> Result<Arc<SqliteStore>, Failure> {
+        match &self.host {
+            Host::Here { engine, .. } => Ok(Arc::clone(engine.store())),
+            Host::There(_) => Ok(Arc::new(hosting::reader(&self.locations)?)),
+        }
+    }
+
     fn print_document(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
         match self.args.output {
             Format::Text => Ok(()),
-            Format::Json | Format::Jsonl => output::json(&ExecutionDocument::new(&self.state, problems)),
+            Format::Json | Format::Jsonl => {
+                output::json(&ExecutionDocument::new(&*self.store()?, &self.state, problems)?)
+            }
         }
     }
 
@@ -305,10 +315,10 @@ impl<'a> Running<'a> {
         if row.status != ExecutionStatus::Completed {
             eprintln!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
         }
-        match row.output.as_ref().map(Value::as_json) {
-            None => Ok(()),
-            Some(Json::String(text)) => output::line(text),
-            Some(other) => output::json(other),
+        let Some(value) = &row.output else { return Ok(()) };
+        match catena_store::whole(&*self.store()?, value)? {
+            Json::String(text) => output::line(&text),
+            other => output::json(&other),
         }
     }
 }

@@ -112,7 +112,7 @@ impl Execution {
 fn doctor(store: &SqliteStore, findings: &mut Findings) -> Result<()> {
     for finding in check(store)? {
         let promise = match finding {
-            Finding::File(_) | Finding::Projection { .. } => Promise::Survives,
+            Finding::File(_) | Finding::Value { .. } | Finding::Projection { .. } => Promise::Survives,
             Finding::Journal { .. } => Promise::EndsOnce,
             Finding::Forgotten { .. } => Promise::NothingForgotten,
         };

@@ -11,7 +11,7 @@ use crate::expr::{
 };
 
 /// What a value of a parsed text may take in memory, for each place where one can stand.
-const VALUE_BYTES: usize = 160;
+const VALUE_BYTES: u64 = 160;
 const INDENT_MAX: i64 = 16;
 
 pub(super) fn to_json(call: &mut Call<'_>) -> Result<Jinja> {
@@ -50,11 +50,14 @@ fn pay_for_indentation(json: &Json, indent: usize, depth: usize, call: &mut Call
 }
 
 pub(super) fn from_json(call: &mut Call<'_>) -> Result<Jinja> {
-    let text = call.text()?;
-    let places = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b':')).count();
-    call.budget.items(places)?;
-    call.budget.text(places.saturating_mul(VALUE_BYTES))?;
-    let json: Json = serde_json::from_str(&text)
+    let Some(text) = call.input.as_str() else {
+        return fault(format!("it needs text, not {}", convert::what(&call.input)));
+    };
+    call.budget.reading(text)?;
+    let places = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b':')).count() as u64;
+    call.budget.steps(places)?;
+    call.budget.bytes(places.saturating_mul(VALUE_BYTES).saturating_add(text.len() as u64))?;
+    let json: Json = serde_json::from_str(text)
         .map_err(|error| convert::foreign(format!("the text is no JSON: {error}")))?;
     Ok(convert::from_json(&json))
 }

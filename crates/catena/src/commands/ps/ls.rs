@@ -35,12 +35,13 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
         limit: Some(args.limit),
     };
     // No store yet is no error to somebody who only asks what is there.
-    let rows = match hosting::has_store(locations)? {
-        true => hosting::reader(locations)?.executions(&filter)?,
-        false => Vec::new(),
-    };
+    let reader = if hosting::has_store(locations)? { Some(hosting::reader(locations)?) } else { None };
+    let rows = reader.as_ref().map(|reader| reader.executions(&filter)).transpose()?.unwrap_or_default();
     match args.output {
-        Format::Json | Format::Jsonl => output::json(&ExecutionsDocument::new(&rows))?,
+        Format::Json | Format::Jsonl => output::json(&match &reader {
+            Some(reader) => ExecutionsDocument::new(reader, &rows)?,
+            None => ExecutionsDocument::none(),
+        })?,
         Format::Text if rows.is_empty() => eprintln!("no executions; `catena run FILE` starts one"),
         Format::Text => {
             let heading = ["ID", "CHAIN", "STATUS", "STARTED", "TOOK"].map(str::to_owned).to_vec();

@@ -30,7 +30,7 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
     let id = hosting::resolve(&reader, args.id)?;
     let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
     let (state, _) = read_state(&reader, id)?;
-    let document = ExecutionDocument::new(&state, Vec::new());
+    let document = ExecutionDocument::new(&reader, &state, Vec::new())?;
     if args.output != Format::Text {
         output::json(&document)?;
         return Ok(Code::Completed);
