@@ -255,6 +255,40 @@ mod tests {
         check(&map, &stored, r#"{"n":1,"auth":["<A>"]}"#);
     }
 
+    /// A large value is a reference wherever it stands beside a secret, and its text is there when it is filled in.
+    #[test]
+    fn large_values_beside_secrets_are_references() {
+        let (mut blobs, large) = (Vec::new(), Value::text("x".repeat(100_000)));
+        let mut given = Given::List(vec![
+            Given::Plain(large.clone()),
+            Given::Text(vec![GivenPart::Value(large.clone()), GivenPart::Secret(name("A"))]),
+            Given::Map(vec![("in".into(), Given::Plain(Value::list([large.clone().keep(&mut blobs)])))]),
+        ]);
+        for value in given.values_mut() {
+            *value = value.clone().keep(&mut blobs);
+        }
+        let reference = large.clone().keep(&mut blobs);
+        let all: Vec<_> = given.values().into_iter().flat_map(Value::references).collect();
+        assert_eq!(all, vec![reference.stored().unwrap(); 3]);
+        let stored = serde_json::to_value(&given).unwrap();
+        assert!(stored.to_string().len() < 1_000);
+        assert_eq!(serde_json::from_value::<Given>(stored).unwrap(), given);
+        assert_eq!(given.to_value().references(), all, "an undo can read them");
+        for value in given.values_mut() {
+            *value = Value::from(value.whole(&mut |stored| stored.open(&blobs[0].bytes)).unwrap());
+        }
+        let text = large.to_text();
+        let filled = given.fill::<()>(&mut |name| Ok(format!("<{name}>"))).unwrap();
+        assert_eq!(filled, format!(r#"["{text}","{text}<A>",{{"in":["{text}"]}}]"#));
+    }
+
+    #[test]
+    fn what_an_undo_reads_of_secrets_is_their_stored_form() {
+        let text = Given::Text(vec![GivenPart::Text("Bearer ".into()), GivenPart::Secret(name("A"))]);
+        let given = Given::Map(vec![("a".into(), Given::List(vec![text, Given::Secret(name("B"))]))]);
+        assert_eq!(given.to_value().as_json(), &serde_json::to_value(&given).unwrap());
+    }
+
     #[test]
     fn data_that_looks_like_a_secret_is_data() {
         let look = json!({"$catena": {"secret": "A"}});

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use catena_core::{
     Loaded, Outside, State, Timestamp,
+    chain::{StepDraft, Work},
     event::Answer,
     status::ExecutionStatus,
+    template::Template,
     value::{INLINE_MAX_BYTES, VALUE_MAX_BYTES},
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, parallel, set, task},
+    draft::{Change, Steps, chain, expr, for_each, group, id, parallel, set, task},
     sim::succeed,
 };
 use serde_json::{Value as Json, json};
@@ -172,6 +174,65 @@ fn what_an_expression_does_not_come_to_is_not_read() {
     let length = (1 << 20) + "each[69]/one/big".len();
     assert_eq!(result(&sim, "status"), json!({ "status": format!("completed{length}") }));
     assert_eq!((sim.waits, sim.state.status()), (2, ExecutionStatus::Failed));
+}
+
+/// What expressions do with values of a few MiB, and with lists and objects that have references in them.
+#[test]
+fn expressions_compute_on_large_values() {
+    let records: Vec<Json> =
+        (0..50_000).map(|n| json!({"n": n, "text": "a city or another", "at": 20.5})).collect();
+    let text = json!({ "items": records }).to_string();
+    assert!(text.len() > 2 << 20);
+    let pages = for_each("pages", "[0, 1, 2]", vec![task("page")]);
+    let exprs = [
+        ("doc.items[-1].n", json!(49_999)),
+        ("doc.items | map(attribute='n') | sum", json!(1_249_975_000)),
+        ("doc | json | length", json!(text.len())),
+        ("raw | length", json!(text.len())),
+        ("raw[0]", json!("{")),
+        ("'another' in raw and 'nowhere' not in raw", json!(true)),
+        ("(raw | from_json).items | length", json!(50_000)),
+        ("raw | from_json == doc", json!(true)),
+        ("('it is ' ~ raw) | length", json!(text.len() + 6)),
+        (
+            "[pages | length, pages | first | length, (pages | last)[-1], pages[1:] | length]",
+            json!([3, LARGE, "2", 2]),
+        ),
+        ("pages | join | length", json!(3 * LARGE)),
+        ("pages | map('length') | sum", json!(3 * LARGE)),
+        (
+            "[pages[0] in pages, 'x' in pages, pages == pages, pages == [1]]",
+            json!([true, false, true, false]),
+        ),
+        ("pages | json | length", json!(3 * LARGE + 10)),
+        ("[pages is defined, pages | bool, pages | reverse | first == pages[2]]", json!([true, true, true])),
+        (
+            "[box | keys, box | length, 'b' in box, 'c' in box, box.b, box.c | default(0)]",
+            json!([["a", "b"], 2, true, false, 1, 0]),
+        ),
+        ("box | items | map('last') | map('string') | map('length')", json!([text.len(), 1])),
+        ("[box == box, box == {'a': raw, 'b': 1}, box | json | length > 1000000]", json!([true, true, true])),
+    ];
+    let named = exprs.iter().enumerate().map(|(n, (source, _))| set("out", source).named(&format!("x{n}")));
+    // Not an expression: each field is passed on as it is kept.
+    let fields = [("a", Template::Expr(expr("raw"))), ("b", Template::constant(1))];
+    let fields = fields.map(|(name, field)| (name.to_owned(), field)).into();
+    let pair = Work::Set { values: vec![("box".to_owned(), Template::Map(fields))] };
+    let mut steps = vec![task("doc"), task("raw"), pages, StepDraft::new(id("pair"), pair)];
+    steps.extend(named);
+    let script = |address: &str, _: u32| match address {
+        "doc" => (succeed(json!({ "items": records })), 1),
+        "raw" => (succeed(text.clone()), 1),
+        page => (succeed(format!("{}{}", "x".repeat(LARGE - 1), &page[6..7])), 1),
+    };
+    let chain = Arc::new(chain(steps));
+    let sim = Sim::start(&chain, &script, 1).run();
+    for (n, (source, expected)) in exprs.iter().enumerate() {
+        let visit =
+            sim.state.visits().filter(|(no, _)| sim.state.step_of(*no).id.as_str() == format!("x{n}")).last();
+        assert_eq!(visit.and_then(|(_, visit)| visit.failure().cloned()), None, "{source}");
+        assert_eq!(&result(&sim, &format!("x{n}"))["out"], expected, "{source}");
+    }
 }
 
 /// A list of many small items is large, and so is what it says to a loop.

@@ -14,10 +14,9 @@ pub const MASKED_MIN_BYTES: usize = 4;
 
 /// The texts to be masked.
 pub(crate) struct Mask {
-    /// The longest first.
-    patterns: Vec<Zeroizing<Vec<u8>>>,
-    /// Whether a pattern begins with a byte: all others are passed over quickly.
-    begins: [bool; 256],
+    /// By the byte that they begin with, the longest first: a large text is compared with few at each place, and
+    /// passed over quickly where none begins.
+    patterns: Vec<Vec<Zeroizing<Vec<u8>>>>,
 }
 
 /// How the patterns stand to what begins at one place.
@@ -42,11 +41,14 @@ impl Mask {
         let mut patterns: Vec<Zeroizing<Vec<u8>>> = values.into_iter().flat_map(patterns_of).collect();
         patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         patterns.dedup();
-        let mut begins = [false; 256];
-        for pattern in &patterns {
-            begins[usize::from(pattern[0])] = true;
+        if patterns.is_empty() {
+            return None;
         }
-        (!patterns.is_empty()).then_some(Self { patterns, begins })
+        let mut by_first = vec![Vec::new(); 1 << u8::BITS];
+        for pattern in patterns {
+            by_first[usize::from(pattern[0])].push(pattern);
+        }
+        Some(Self { patterns: by_first })
     }
 
     pub(crate) fn bytes(&self, text: &[u8]) -> Vec<u8> {
@@ -96,7 +98,7 @@ impl Mask {
     fn pass(&self, text: &[u8], covered: usize, rest: Rest, masked: &mut Vec<u8>) -> (usize, usize) {
         let (mut at, mut covered_to) = (0, covered);
         while at < text.len() {
-            let plain = text[at..].iter().take_while(|byte| !self.begins[usize::from(**byte)]).count();
+            let plain = text[at..].iter().take_while(|byte| self.beginning_with(**byte).is_empty()).count();
             masked.extend_from_slice(text.get(covered_to.max(at)..at + plain).unwrap_or_default());
             at += plain;
             match self.find(&text[at..], rest) {
@@ -116,13 +118,15 @@ impl Mask {
         (at, covered_to.saturating_sub(at))
     }
 
+    fn beginning_with(&self, byte: u8) -> &[Zeroizing<Vec<u8>>] {
+        &self.patterns[usize::from(byte)]
+    }
+
     fn find(&self, text: &[u8], rest: Rest) -> Found {
-        if text.is_empty() {
-            return Found::Nothing;
-        }
+        let Some(first) = text.first() else { return Found::Nothing };
         let may_become =
             |pattern: &[u8]| rest == Rest::ToCome && text.len() < pattern.len() && pattern.starts_with(text);
-        for pattern in &self.patterns {
+        for pattern in self.beginning_with(*first) {
             if text.starts_with(pattern) {
                 return Found::Whole(pattern.len());
             }

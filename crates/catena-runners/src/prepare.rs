@@ -105,7 +105,7 @@ pub(crate) fn attach(attempt: &Attempt, token: Token, places: &Places) -> Launch
 }
 
 /// What the system would refuse without saying which one it is.
-fn refuse_too_long(args: &[String], env: &[(String, String)]) -> Result<(), Failure> {
+pub(crate) fn refuse_too_long(args: &[String], env: &[(String, impl AsRef<str>)]) -> Result<(), Failure> {
     let too_long = |what: String, bytes: usize| {
         cannot_start(format!(
             "{what} has {bytes} bytes, the system takes at most {WORD_MAX_BYTES}; pass it on standard input (`stdin`) \
@@ -115,9 +115,9 @@ fn refuse_too_long(args: &[String], env: &[(String, String)]) -> Result<(), Fail
     if let Some((position, arg)) = (1..).zip(args).find(|(_, arg)| arg.len() > WORD_MAX_BYTES) {
         return Err(too_long(format!("argument {position}"), arg.len()));
     }
-    let bytes = |(name, value): &(String, String)| name.len() + 1 + value.len();
-    match env.iter().find(|variable| bytes(variable) > WORD_MAX_BYTES) {
-        Some(variable) => Err(too_long(format!("environment variable `{}`", variable.0), bytes(variable))),
+    let mut variables = env.iter().map(|(name, value)| (name, name.len() + 1 + value.as_ref().len()));
+    match variables.find(|(_, bytes)| *bytes > WORD_MAX_BYTES) {
+        Some((name, bytes)) => Err(too_long(format!("environment variable `{name}`"), bytes)),
         None => Ok(()),
     }
 }

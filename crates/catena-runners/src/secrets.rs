@@ -9,7 +9,7 @@ use std::{
 use catena_core::{Chain, Failure, FailureType, Given, SecretName};
 use zeroize::Zeroizing;
 
-use crate::{mask::Mask, process::Launch};
+use crate::{mask::Mask, prepare::refuse_too_long, process::Launch};
 
 /// The value of a secret. Wiped when it is dropped; nothing prints or stores it.
 pub struct Secret(Zeroizing<String>);
@@ -84,9 +84,11 @@ impl Unsealed {
     pub(crate) fn fill(&self, gaps: &Gaps) -> Result<Filling, Failure> {
         let env: Result<Vec<_>, Failure> =
             gaps.env.iter().map(|(name, given)| Ok((name.clone(), self.fill_one(given)?))).collect();
+        let env = env?;
+        refuse_too_long(&[], &env)?;
         let stdin = gaps.stdin.as_ref().map(|given| self.fill_one(given)).transpose()?;
         let hidden = self.values.values().map(|value| value.0.clone()).collect();
-        Ok(Filling { env: env?, stdin, hidden })
+        Ok(Filling { env, stdin, hidden })
     }
 
     fn fill_one(&self, given: &Given) -> Result<Zeroizing<String>, Failure> {

@@ -61,10 +61,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::with(Arc::new(NoSecrets))
+        Self::with(Sources { files: Arc::new(NoFiles), secrets: Arc::new(NoSecrets) })
     }
 
-    fn with(secrets: Arc<dyn Secrets>) -> Self {
+    fn with(sources: Sources) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(home.path().join("helper")).unwrap();
         let listener = UnixListener::bind(home.path().join("helper/helper.sock")).unwrap();
@@ -72,7 +72,6 @@ impl Fixture {
         let helper =
             HelperAccess { command: Arc::new(|| Command::new("false")), environment: Vec::new(), lease: 7 };
         let (places, sink) = (Places::new(home.path()), Arc::new(Answers(sender)));
-        let sources = Sources { files: Arc::new(NoFiles), secrets };
         let runner = ProcessRunner::new(places, sources, helper, "store", sink);
         Self { _home: home, listener, runner, answers }
     }
@@ -104,8 +103,11 @@ fn attempt(beginning: Beginning) -> Attempt {
 
 fn attempt_with(beginning: Beginning, stdin: Template) -> Attempt {
     let given = stdin.secrets().first().map(|name| Given::Secret(SecretName::clone(name)));
-    let stdin = Some(stdin);
-    let process = Process { stdin, ..Process::default() };
+    attempt_given(beginning, stdin, given)
+}
+
+fn attempt_given(beginning: Beginning, stdin: Template, given: Option<Given>) -> Attempt {
+    let process = Process { stdin: Some(stdin), ..Process::default() };
     let work = Work::Command { argv: vec![Template::constant("cat")], allow_dash: false, process };
     let step = StepDraft::new(StepId::parse("a").unwrap(), work);
     let draft = Draft::new(ChainName::parse("test").unwrap(), vec![step]);
@@ -183,7 +185,8 @@ impl Secrets for Slow {
 /// Starts an attempt that needs a secret; returns once the source is asked, with the way to answer.
 fn start_with_secret(beginning: Beginning) -> (Fixture, Sender<Option<&'static str>>) {
     let ((asked, is_asked), (tell, told)) = (channel(), channel());
-    let fixture = Fixture::with(Arc::new(Slow { asked, told: Mutex::new(told) }));
+    let secrets = Arc::new(Slow { asked, told: Mutex::new(told) });
+    let fixture = Fixture::with(Sources { files: Arc::new(NoFiles), secrets });
     let stdin = Template::Secret(SecretName::parse("KEY").unwrap());
     // Were the secret asked for on this thread, this would not return.
     fixture.runner.start(attempt_with(beginning, stdin));
@@ -230,4 +233,111 @@ fn a_missing_secret_fails_what_has_not_begun_and_attaches_to_what_may_have() {
     tell.send(None).unwrap();
     let launch: serde_json::Value = serde_json::from_str(&read_line(&mut fixture.accept(&[]))).unwrap();
     assert_eq!(launch["launch"]["unknown"], "report");
+}
+
+/// A store of one large value that says when it is read, and gives it when the test says so.
+struct SlowFiles {
+    asked: Sender<()>,
+    told: Mutex<Receiver<()>>,
+    bytes: Arc<[u8]>,
+}
+
+impl Files for SlowFiles {
+    fn read(&self, _digest: &str) -> Result<Vec<u8>, String> {
+        self.asked.send(()).unwrap();
+        self.told.lock().unwrap().recv().unwrap();
+        Ok(self.bytes.to_vec())
+    }
+}
+
+/// An attempt that is given a large value and a secret, while the value is read.
+struct Filling {
+    fixture: Fixture,
+    value_comes: Sender<()>,
+    secret_is_asked: Receiver<()>,
+    secret_comes: Sender<Option<&'static str>>,
+}
+
+const LARGE: usize = 100_000;
+
+impl Filling {
+    fn start(beginning: Beginning) -> Self {
+        let mut blobs = Vec::new();
+        let reference = Value::text("x".repeat(LARGE)).keep(&mut blobs);
+        let ((asked, is_read), (value_comes, told)) = (channel(), channel());
+        let bytes = Arc::clone(&blobs[0].bytes);
+        let files = Arc::new(SlowFiles { asked, told: Mutex::new(told), bytes });
+        let ((asked, secret_is_asked), (secret_comes, told)) = (channel(), channel());
+        let secrets = Arc::new(Slow { asked, told: Mutex::new(told) });
+        let fixture = Fixture::with(Sources { files, secrets });
+        let name = SecretName::parse("KEY").unwrap();
+        let stdin = Template::List(vec![Template::constant(1), Template::Secret(name.clone())]);
+        let given = Given::List(vec![Given::Plain(reference), Given::Secret(name)]);
+        // Were the value read on this thread, this would not return.
+        fixture.runner.start(attempt_given(beginning, stdin, Some(given)));
+        is_read.recv_timeout(PATIENCE).unwrap();
+        Self { fixture, value_comes, secret_is_asked, secret_comes }
+    }
+
+    /// Cancelled once; and the helper has heard of nothing before it hears of another attempt.
+    fn expect_never_started(self) {
+        let Fixture { answers, runner, .. } = &self.fixture;
+        assert_eq!(answers.recv_timeout(PATIENCE).unwrap(), Answer::Cancelled {});
+        let second =
+            Attempt { key: AttemptKey { attempt: AttemptNo(2), ..KEY }, ..attempt(Beginning::Fresh) };
+        let runner = Arc::clone(runner);
+        let starting = std::thread::spawn(move || runner.start(second));
+        assert!(read_line(&mut self.fixture.accept(&[])).contains("store/7/1/0.2"));
+        assert!(self.fixture.answers.try_recv().is_err(), "it has answered twice");
+        drop(self);
+        starting.join().unwrap();
+    }
+}
+
+#[test]
+fn a_large_value_is_filled_in_before_the_secrets_are_asked_for() {
+    let filling = Filling::start(Beginning::Fresh);
+    assert!(filling.secret_is_asked.try_recv().is_err());
+    filling.value_comes.send(()).unwrap();
+    filling.secret_is_asked.recv_timeout(PATIENCE).unwrap();
+    filling.secret_comes.send(Some("hunter2")).unwrap();
+    let launch: serde_json::Value =
+        serde_json::from_str(&read_line(&mut filling.fixture.accept(&[]))).unwrap();
+    // In base64: `["xxx…` and `…","hunter2"]`.
+    let stdin = launch["launch"]["stdin"].as_str().unwrap();
+    let whole = stdin.starts_with("WyJ4eHh4") && stdin.len() == (LARGE + 14).div_ceil(3) * 4;
+    assert!(whole && stdin.contains("aHVudGVyMiJd"), "{} bytes, {}", stdin.len(), &stdin[stdin.len() - 40..]);
+}
+
+#[test]
+fn who_is_stopped_while_a_large_value_is_read_is_never_started() {
+    let filling = Filling::start(Beginning::Fresh);
+    filling.fixture.runner.stop(KEY);
+    filling.fixture.runner.stop(KEY);
+    filling.value_comes.send(()).unwrap();
+    filling.expect_never_started();
+}
+
+#[test]
+fn who_is_stopped_between_its_large_values_and_its_secrets_is_never_started() {
+    let filling = Filling::start(Beginning::Fresh);
+    filling.value_comes.send(()).unwrap();
+    filling.secret_is_asked.recv_timeout(PATIENCE).unwrap();
+    filling.fixture.runner.stop(KEY);
+    filling.fixture.runner.stop(KEY);
+    filling.secret_comes.send(Some("hunter2")).unwrap();
+    filling.expect_never_started();
+}
+
+#[test]
+fn what_may_be_running_is_stopped_when_its_values_and_secrets_are_there() {
+    let filling = Filling::start(Beginning::Recovered { same_boot: true });
+    filling.fixture.runner.stop(KEY);
+    filling.value_comes.send(()).unwrap();
+    filling.secret_is_asked.recv_timeout(PATIENCE).unwrap();
+    filling.secret_comes.send(Some("hunter2")).unwrap();
+    let mut helper = filling.fixture.accept(&[]);
+    assert!(read_line(&mut helper).contains("store/7/1/0.1"));
+    assert!(read_line(&mut helper).contains("stop"));
+    assert!(filling.fixture.answers.try_recv().is_err(), "its end is what counts");
 }

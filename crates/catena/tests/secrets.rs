@@ -131,6 +131,67 @@ fn a_secret_reaches_the_process_and_nothing_else() {
     place.holds_no_secret();
 }
 
+/// A large value is filled in for its reference, then a secret for its name, each in its place.
+#[test]
+fn a_step_is_given_large_values_and_secrets_together() {
+    const BYTES: usize = 100_000;
+    let place = Place::new();
+    let big = format!("head -c {BYTES} /dev/zero | tr '\\0' x");
+    let chain = json!({
+        "steps": [
+            {"name": "big", "shell": big, "output_key": "big"},
+            {
+                "name": "list",
+                "command": ["cat"],
+                "stdin": ["{big}", "{secrets.API_KEY}"],
+                "parse": "json",
+                "output_key": "list",
+            },
+            {"name": "text", "command": ["cat"], "stdin": "{big}|{secrets.API_KEY}|{big}", "output_key": "text"},
+            {
+                "name": "both",
+                "shell": "printf %s \"${#KEY}\"",
+                "env": {"KEY": "{secrets.API_KEY}"},
+                "stdin": ["{big}", "{secrets.API_KEY}"],
+                "parse": "json",
+                "output_key": "length",
+            },
+            {
+                "name": "too long",
+                "shell": "true",
+                "env": {"WORD": "{big}{secrets.API_KEY}{big}"},
+                "error_policy": "continue",
+            },
+        ],
+        "output": {"list": "{list}", "text": "{text}", "length": "{length}"},
+    });
+    place.write("chain.json", &chain.to_string());
+    let document = place.json(&["run", "chain.json", "-o", "json"]);
+    assert_eq!(
+        document["execution"]["status"], "completed_with_errors",
+        "{}",
+        document["execution"]["error"]
+    );
+    let whole = "x".repeat(BYTES);
+    let expected = json!({
+        "list": [whole, "***"],
+        "text": format!("{whole}|***|{whole}"),
+        "length": KEY.len(),
+    });
+    assert_eq!(document["execution"]["output"], expected);
+    let too_long = document["steps"][4]["error"]["message"].as_str().unwrap();
+    assert!(
+        too_long.contains("environment variable `WORD` has") && too_long.contains("`stdin`"),
+        "{too_long}"
+    );
+
+    let (_, events, _) = place.run(&["ps", "events", "1"]);
+    assert!(!events.contains("hunter2") && !events.contains(&"x".repeat(1_000)), "{events}");
+    assert!(events.contains(r#"{"$catena":{"secret":"API_KEY"}}"#), "{events}");
+    place.holds_no_secret();
+    assert_eq!(place.run(&["doctor"]).0, 0);
+}
+
 #[test]
 fn a_secret_stays_masked_when_the_engine_is_killed() {
     for has_key in [true, false] {
