@@ -12,6 +12,7 @@ mod policy;
 mod preview;
 mod process;
 mod scope;
+mod script_argument;
 mod step;
 mod step_file;
 mod template;

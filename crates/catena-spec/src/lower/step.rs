@@ -10,8 +10,9 @@ use super::outline::{BlockOutline, StepOutline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
 use super::scope::{Frame, UNDO_NAMES};
+use super::script_argument::Reads;
 use crate::code::Code;
-use crate::language::{Kind, STEP_KEYS, Shape, Since, find};
+use crate::language::{Key, Kind, STEP_KEYS, Shape, Since, find};
 use crate::node::Node;
 use crate::problem::Problem;
 
@@ -89,6 +90,8 @@ impl Context<'_> {
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
+            "python" => self.later_script(node, step, Reads::Python),
+            "javascript" => self.later_script(node, step, Reads::JavaScript),
             // A kind that comes later: what can be checked of it is.
             _ => {
                 // Headers and the like take secrets; where exactly, the kind says when it comes.
@@ -97,6 +100,14 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    fn later_script<B>(&mut self, node: &Node, step: &StepOutline<'_>, reads: Reads) -> Option<Work<B>> {
+        if let Some(text) = self.text(node) {
+            self.check_script(&text, node, reads);
+        }
+        self.process(step);
+        None
     }
 
     fn set(&mut self, node: &Node) -> Option<Work<Vec<StepDraft>>> {
@@ -148,7 +159,7 @@ impl Context<'_> {
             Shape::Expr | Shape::TextExpr => self.later_expr(node),
             Shape::Script => {
                 if let Some(text) = self.text(node) {
-                    self.check_script(&text, node);
+                    self.check_script(&text, node, Reads::Shell);
                 }
             }
             Shape::List { of, .. } => {
@@ -160,8 +171,14 @@ impl Context<'_> {
             }
             Shape::Object(object) => {
                 for entry in node.as_object().unwrap_or_default() {
-                    if let Some(key) = find(object.keys, &entry.key.text) {
-                        self.check_within(&entry.value, &key.shape);
+                    match find(object.keys, &entry.key.text) {
+                        // What holds for the processes of this machine holds in a container, too.
+                        Some(Key { name: "env", .. }) => _ = self.env(&entry.value),
+                        Some(Key { name: "command", shape, .. }) if holds_argv(&entry.value, shape) => {
+                            _ = self.argv(&entry.value);
+                        }
+                        Some(key) => self.check_within(&entry.value, &key.shape),
+                        None => {}
                     }
                 }
             }
@@ -202,4 +219,10 @@ impl Context<'_> {
 /// `error_policy: retry` without a `retry_config` retries by the defaults.
 fn default_retry(policy: Option<WrittenPolicy>) -> Option<Retry> {
     (policy == Some(WrittenPolicy::Retry)).then(Retry::default)
+}
+
+/// Whether a `command` is a program with its arguments, and no shell text.
+fn holds_argv(node: &Node, shape: &Shape) -> bool {
+    let takes_data = |shape: &Shape| matches!(shape, Shape::List { of: Shape::Template, .. });
+    node.as_list().is_some() && matches!(shape, Shape::OneOf(shapes) if shapes.iter().any(takes_data))
 }

@@ -10,6 +10,7 @@ use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
 use super::scope::{Declared, Doubt, Meaning};
+use super::script_argument::Reads;
 use crate::code::Code;
 use crate::names::is_identifier;
 use crate::node::{Node, Value};
@@ -380,7 +381,7 @@ impl Context<'_> {
     }
 
     /// Script text is constant. Data of the chain that stands in it in braces would reach the shell as it is written.
-    pub(crate) fn check_script(&mut self, text: &str, node: &Node) {
+    pub(crate) fn check_script(&mut self, text: &str, node: &Node, reads: Reads) {
         for (range, name) in braced_names(text) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
@@ -390,13 +391,13 @@ impl Context<'_> {
                 _ => false,
             };
             if is_data && Expr::parse(inner).is_ok() {
-                self.data_in_script(inner, &name, range, text, node);
+                self.data_in_script(inner, &name, reads, &Written { text, node, range });
             }
         }
     }
 
-    fn data_in_script(&mut self, inner: &str, name: &str, range: Range<usize>, text: &str, node: &Node) {
-        let span: Span = inner_span(text, range, node.span, self.source);
+    fn data_in_script(&mut self, inner: &str, name: &str, reads: Reads, at: &Written<'_>) {
+        let span = at.span(self);
         // `{steps.weather.result}` is best called after the step.
         let says_most =
             if self.scope.meaning(name).is_data() { name } else { inner.split('.').nth(1).unwrap_or(name) };
@@ -404,8 +405,8 @@ impl Context<'_> {
         let variable = variable.to_uppercase();
         let message =
             format!("`{{{inner}}}` is data of the chain, and script text is never searched for expressions");
-        let help =
-            format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write \"${variable}\" here");
+        let read = reads.variable(&variable);
+        let help = format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write {read} here");
         self.add(
             Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
         );
