@@ -7,6 +7,7 @@ mod declared;
 mod depends;
 mod flow;
 mod frames;
+mod order;
 mod outline;
 mod policy;
 mod preview;

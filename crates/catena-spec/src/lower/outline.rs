@@ -15,6 +15,8 @@ use crate::structure::{StepKind, kind_of};
 #[derive(Debug)]
 pub(crate) struct BlockOutline<'n> {
     pub(crate) number: usize,
+    /// What is said about the order of its steps.
+    pub(crate) flow: Option<&'n Node>,
     pub(crate) steps: Vec<StepOutline<'n>>,
 }
 
@@ -126,7 +128,7 @@ impl Outliner<'_, '_> {
         self.owners.push(owner);
         let steps = steps.iter().filter(|node| node.is_step()).enumerate();
         let steps = steps.map(|(position, node)| self.step(node, (number, position))).collect();
-        BlockOutline { number, steps }
+        BlockOutline { number, flow: None, steps }
     }
 
     /// A list of steps where a key asks for one.
@@ -144,6 +146,8 @@ impl Outliner<'_, '_> {
         let named = get("name").map(|entry| entry.value.span);
         let first = entries.first().map_or(node.span, |entry| entry.key.span);
         let owner = Some(here);
+        let mut bodies = kind.map(|(kind, entry)| self.bodies(kind, entry, owner)).unwrap_or_default();
+        bodies.iter_mut().for_each(|body| body.block.flow = get("flow").map(|entry| &entry.value));
         StepOutline {
             entries,
             name: self.name(node, kind),
@@ -151,7 +155,7 @@ impl Outliner<'_, '_> {
             kind,
             explicit_id: self.explicit_id(entries),
             id: None,
-            bodies: kind.map(|(kind, entry)| self.bodies(kind, entry, owner)).unwrap_or_default(),
+            bodies,
             undo: get("undo").and_then(|entry| self.undo(entry, owner)),
             alternative: get("alternative").and_then(|entry| self.one(&entry.value, owner)),
         }

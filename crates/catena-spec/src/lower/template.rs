@@ -9,7 +9,8 @@ use catena_core::template::{Part, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
-use super::scope::{Declared, Doubt, Meaning};
+use super::order::Doubt;
+use super::scope::{Declared, Meaning};
 use super::script_argument::Reads;
 use crate::code::Code;
 use crate::names::is_identifier;
@@ -309,7 +310,7 @@ impl Context<'_> {
                 .any(|word| text.contains(word))
         };
         let last = name.split('.').nth(1).unwrap_or(name);
-        let is_guarded = self.guard.as_ref().is_some_and(|guard| guard.contains(last));
+        let is_guarded = self.guards.iter().any(|guard| holds_word(guard, last));
         if asks(expr.source()) || is_guarded {
             return;
         }
@@ -382,6 +383,10 @@ impl Context<'_> {
 
     /// Script text is constant. Data of the chain that stands in it in braces would reach the shell as it is written.
     pub(crate) fn check_script(&mut self, text: &str, node: &Node, reads: Reads) {
+        // Its author knows that it stays as it is written.
+        if self.is_raw {
+            return;
+        }
         for (range, name) in braced_names(text) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
@@ -476,6 +481,10 @@ fn word_in(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
         }
     }
     part.find(word).map_or(range.clone(), |at| range.start + at..range.start + at + word.len())
+}
+
+fn holds_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|part| part == word)
 }
 
 /// The next place of a whole word behind a dot, or of the word anywhere.
