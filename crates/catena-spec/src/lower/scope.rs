@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::order::{Doubt, Here, Order, Relation};
+use super::outline::Role;
 use crate::language::{PROVIDED_NAMES, Since};
 use crate::source::Span;
 
@@ -195,17 +196,34 @@ impl Scope {
         found.unwrap_or_else(|| provided(name))
     }
 
-    /// Whether the step at a position of a block has left its result, seen from here. None if the block is not
-    /// around this place.
-    pub(crate) fn result_of(&self, block: usize, position: usize) -> Option<Result<Option<Doubt>, ()>> {
+    /// Whether the step at a position of a block, or in what stands in that step, has left its result, seen from here.
+    /// None if the block is not around this place.
+    pub(crate) fn result_of(
+        &self,
+        block: usize,
+        position: usize,
+        role: Role,
+    ) -> Option<Result<Option<Doubt>, ()>> {
         let frame = self.frames.iter().rev().find(|frame| frame.block == Some(block))?;
-        Some(match frame.known_of(position) {
-            Relation::Before => Ok(None),
-            Relation::Perhaps(doubt) => Ok(Some(doubt)),
+        let is_own = frame.here == Here::At(position);
+        Some(match (frame.known_of(position), role) {
+            // Undos run when the steps have ended: only a handler or another undo can have seen one.
+            (_, Role::Undo) if matches!(frame.here, Here::End | Here::Undoing(_)) => Ok(Some(Doubt::When)),
+            (_, Role::Undo) => Err(()),
+            (Relation::After, Role::Alternative) => Err(()),
+            (_, Role::Alternative) => Ok(Some(Doubt::When)),
+            (Relation::After, Role::Branch) if is_own => Ok(Some(Doubt::NotWaitedFor)),
             // A step around this place is on its way.
-            Relation::After if frame.here.position() == Some(position) => Ok(None),
-            Relation::After => Err(()),
+            (Relation::After, _) if is_own => Ok(None),
+            (Relation::Before, _) => Ok(None),
+            (Relation::Perhaps(doubt), _) => Ok(Some(doubt)),
+            (Relation::After, _) => Err(()),
         })
+    }
+
+    /// Whether this place is among the steps of the chain, and in no handler.
+    pub(crate) fn is_among_steps(&self) -> bool {
+        self.frames.iter().find(|frame| frame.block == Some(0)).is_some_and(|frame| frame.here != Here::End)
     }
 
     /// All names that can be used here, for suggestions; the nearest blocks first.

@@ -10,6 +10,7 @@ use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
 use super::order::Doubt;
+use super::outline::{Owner, Place, Role};
 use super::scope::{Declared, Meaning};
 use super::script_argument::Reads;
 use crate::code::Code;
@@ -250,22 +251,27 @@ impl Context<'_> {
             self.add(problem.label("no such part").help(help));
             return false;
         }
-        // The innermost block around both.
-        let (mut block, mut position) = (place.block, place.position);
-        let known = loop {
-            match (self.scope.result_of(block, position), self.index.owner(block)) {
-                (Some(known), _) => break known,
-                (None, Some(owner)) => (block, position) = owner,
-                (None, None) => return true,
-            }
-        };
-        match known {
+        match self.known_of_step(place) {
             Ok(Some(doubt)) if part == "result" => {
                 self.may_be_missing(expr, &format!("steps.{id}.result"), doubt, place.span, at);
                 true
             }
             Ok(_) => true,
             Err(()) => self.too_early(id, place.span, &Written { range: at.range_of(id), ..at.clone() }),
+        }
+    }
+
+    /// Whether a step has left its result, seen from here.
+    fn known_of_step(&self, place: Place) -> Result<Option<Doubt>, ()> {
+        let (mut block, mut position, mut role) = (place.block, place.position, Role::Body);
+        // Up to the innermost block around both.
+        loop {
+            match (self.scope.result_of(block, position, role), self.index.owner(block)) {
+                (Some(known), _) => return known,
+                (None, Some(owner)) => Owner { block, position, role } = owner,
+                // A handler runs when the steps have ended; of other handlers nothing is known.
+                (None, None) => return if self.scope.is_among_steps() { Err(()) } else { Ok(None) },
+            }
         }
     }
 
