@@ -34,22 +34,14 @@ impl Here {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Order {
+    #[default]
     Line,
     /// A sequence in which steps jump.
     Jumps(Ways),
     /// What each step waits for, and why that may have left nothing.
-    Graph {
-        waits_for: Vec<Vec<(usize, Option<Doubt>)>>,
-        seen: RefCell<Vec<bool>>,
-    },
-}
-
-impl Default for Order {
-    fn default() -> Self {
-        Order::Line
-    }
+    Graph { waits_for: Vec<Vec<(usize, Option<Doubt>)>>, seen: RefCell<Vec<bool>> },
 }
 
 /// Where each step of a sequence may go; the end of the block is one place more.
