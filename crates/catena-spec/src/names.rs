@@ -17,3 +17,11 @@ pub(crate) fn as_identifier(name: &str) -> Option<String> {
     let written = name.trim().replace(['-', ' ', '.'], "_");
     is_identifier(&written).then_some(written)
 }
+
+/// Text that says something, as a regular expression for the JSON Schema. What [`is_blank`] says no to is what it
+/// matches: its dialect and Unicode differ on two characters.
+pub(crate) const NOT_BLANK: &str = r"[^\s\u0085]";
+
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_whitespace() || letter == '\u{feff}')
+}

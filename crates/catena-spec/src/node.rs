@@ -75,7 +75,7 @@ impl Node {
     /// `3` and `3.0` are one number.
     pub(crate) fn whole_number(&self) -> Option<u64> {
         let Value::Number(number) = &self.value else { return None };
-        let whole = |value: &f64| value.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(value);
+        let whole = |value: &f64| value.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(value);
         number.as_u64().or_else(|| number.as_f64().filter(whole).map(|value| value as u64))
     }
 

@@ -16,7 +16,8 @@ const SOFT_KINDS: [&str; 2] = ["notify", "execution_mode"];
 
 /// The schema of a definition in any of its shapes.
 pub fn schema() -> Value {
-    let plain_words = json!({"type": "string", "pattern": r"\S", "description": "a step in plain words"});
+    let plain_words =
+        json!({"type": "string", "pattern": names::NOT_BLANK, "description": "a step in plain words"});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A chain of Catena",
@@ -85,12 +86,11 @@ fn of(shape: &Shape) -> Value {
     match shape {
         Shape::Data | Shape::Constant => json!({}),
         Shape::Text | Shape::Script | Shape::Expr => {
-            json!({"type": ["string", "number", "boolean"], "pattern": r"\S"})
+            json!({"type": ["string", "number", "boolean"], "pattern": names::NOT_BLANK})
         }
-        Shape::TextExpr => json!({"type": "string", "pattern": r"\S"}),
+        Shape::TextExpr => json!({"type": "string", "pattern": names::NOT_BLANK}),
         Shape::Note | Shape::Template => json!({"type": ["string", "number", "boolean"]}),
         Shape::Bool => json!({"type": "boolean"}),
-        Shape::Count { least, most } if *most == u64::MAX => json!({"type": "integer", "minimum": least}),
         Shape::Count { least, most } => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Number { least } => json!({"type": "number", "minimum": least}),
         Shape::Duration => json!({"$ref": "#/$defs/duration"}),
@@ -183,7 +183,7 @@ fn id() -> Value {
         "maxLength": catena_core::ids::StepId::MAX_BYTES,
         "not": {"pattern": r"\p{Lu}"},
     });
-    json!({"anyOf": [text, {"type": "integer", "minimum": 0}, {"type": "boolean"}]})
+    json!({"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": u64::MAX}, {"type": "boolean"}]})
 }
 
 fn duration(least: f64) -> Value {
@@ -223,7 +223,7 @@ fn json_schema() -> Value {
             "properties": {"type": "object", "additionalProperties": {"$ref": "#/$defs/schema"}},
             "items": {"anyOf": [{"$ref": "#/$defs/schema"}, {"not": {"type": "object"}}]},
             "enum": {"type": "array", "minItems": 1},
-            "required": {"type": "array", "items": {"type": ["string", "number", "boolean"], "pattern": r"\S"}},
+            "required": {"type": "array", "items": {"type": ["string", "number", "boolean"], "pattern": names::NOT_BLANK}},
         },
     })
 }

@@ -8,6 +8,7 @@ use catena_core::retry::Retry;
 use catena_core::value::Value as CoreValue;
 
 use super::context::{Context, Lowered};
+use super::order::Here;
 use super::outline::{ChainOutline, outline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
@@ -80,7 +81,8 @@ impl Context<'_> {
         };
         let handlers: Vec<&Node> = HANDLERS.iter().filter_map(|key| Some(&node.get(key)?.value)).collect();
         self.default_policy = node.get("error_policy").and_then(|entry| self.text(&entry.value));
-        let outline = outline(steps, &handlers, self);
+        let mut outline = outline(steps, &handlers, self);
+        outline.steps.flow = node.get("flow").map(|entry| &entry.value);
         let name = self.name(node);
         let preview = name.as_ref().map(|name| self.preview(name, Some(node), &outline.steps));
         (self.draft(node, name, &outline), preview)
@@ -128,7 +130,7 @@ impl Context<'_> {
     ) -> Option<Option<catena_core::template::Template>> {
         let frame = self.frame_of(&outline.steps);
         self.scope.enter(frame);
-        self.scope.at(usize::MAX);
+        self.scope.at(Here::End);
         let output = node.get("output").map(|entry| self.template(&entry.value));
         for entry in node.as_object().unwrap_or_default() {
             let later = find(CHAIN_KEYS, &entry.key.text).filter(|key| key.since == Since::Later);

@@ -34,8 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) default_policy: Option<String>,
     /// The step that is looked at has `raw: true`.
     pub(crate) is_raw: bool,
-    /// Its `when`, which may look whether a result is there.
-    pub(crate) guard: Option<String>,
+    /// The `when` of it and of the steps around it, which may look whether a result is there.
+    pub(crate) guards: Vec<String>,
     /// The working folder of the chain, which the folders of steps are relative to.
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) step_files: BTreeMap<PathBuf, StepFile>,
@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
             variables: Vec::new(),
             default_policy: None,
             is_raw: false,
-            guard: None,
+            guards: Vec::new(),
             workdir: files.folder().map(PathBuf::from),
             step_files: BTreeMap::new(),
         }

@@ -15,6 +15,8 @@ use crate::structure::{StepKind, kind_of};
 #[derive(Debug)]
 pub(crate) struct BlockOutline<'n> {
     pub(crate) number: usize,
+    /// What is said about the order of its steps.
+    pub(crate) flow: Option<&'n Node>,
     pub(crate) steps: Vec<StepOutline<'n>>,
 }
 
@@ -45,8 +47,26 @@ pub(crate) struct Body<'n> {
 pub(crate) struct StepIndex {
     places: BTreeMap<StepId, Place>,
     by_name: BTreeMap<String, StepId>,
-    /// For each block the step that it stands in, as block and position.
-    owners: Vec<Option<(usize, usize)>>,
+    /// For each block the step that it stands in.
+    owners: Vec<Option<Owner>>,
+}
+
+/// The step that a block stands in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    pub(crate) block: usize,
+    pub(crate) position: usize,
+    pub(crate) role: Role,
+}
+
+/// What a block is to the step that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Body,
+    /// One of several bodies that run at the same time.
+    Branch,
+    Undo,
+    Alternative,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +102,8 @@ impl StepIndex {
         self.places.get(&StepId::parse(id).ok()?).copied()
     }
 
-    /// The step that a block stands in, as block and position.
-    pub(crate) fn owner(&self, block: usize) -> Option<(usize, usize)> {
+    /// The step that a block stands in.
+    pub(crate) fn owner(&self, block: usize) -> Option<Owner> {
         *self.owners.get(block)?
     }
 }
@@ -114,27 +134,25 @@ pub(crate) fn outline<'n>(
 
 struct Outliner<'c, 'a> {
     ctx: &'c mut Context<'a>,
-    owners: Vec<Option<(usize, usize)>>,
+    owners: Vec<Option<Owner>>,
     explicit: BTreeMap<StepId, Span>,
 }
 
-type Owner = Option<(usize, usize)>;
-
 impl Outliner<'_, '_> {
-    fn block<'n>(&mut self, steps: &'n [Node], owner: Owner) -> BlockOutline<'n> {
+    fn block<'n>(&mut self, steps: &'n [Node], owner: Option<Owner>) -> BlockOutline<'n> {
         let number = self.owners.len();
         self.owners.push(owner);
         let steps = steps.iter().filter(|node| node.is_step()).enumerate();
-        let steps = steps.map(|(position, node)| self.step(node, (number, position))).collect();
-        BlockOutline { number, steps }
+        let steps = steps.map(|(position, node)| self.step(node, number, position)).collect();
+        BlockOutline { number, flow: None, steps }
     }
 
     /// A list of steps where a key asks for one.
-    fn list<'n>(&mut self, node: &'n Node, owner: Owner) -> Option<BlockOutline<'n>> {
+    fn list<'n>(&mut self, node: &'n Node, owner: Option<Owner>) -> Option<BlockOutline<'n>> {
         Some(self.block(node.as_list()?, owner))
     }
 
-    fn step<'n>(&mut self, node: &'n Node, here: (usize, usize)) -> StepOutline<'n> {
+    fn step<'n>(&mut self, node: &'n Node, block: usize, position: usize) -> StepOutline<'n> {
         let entries = node.as_object().unwrap_or_default();
         let kind = match kind_of(entries) {
             StepKind::One(kind, entry) => Some((kind, entry)),
@@ -143,7 +161,11 @@ impl Outliner<'_, '_> {
         let get = |name: &str| entries.iter().find(|entry| entry.key.text == name);
         let named = get("name").map(|entry| entry.value.span);
         let first = entries.first().map_or(node.span, |entry| entry.key.span);
-        let owner = Some(here);
+        let owner = |role| Some(Owner { block, position, role });
+        let role =
+            if kind.is_some_and(|(kind, _)| kind.name == "parallel") { Role::Branch } else { Role::Body };
+        let mut bodies = kind.map(|(kind, entry)| self.bodies(kind, entry, owner(role))).unwrap_or_default();
+        bodies.iter_mut().for_each(|body| body.block.flow = get("flow").map(|entry| &entry.value));
         StepOutline {
             entries,
             name: self.name(node, kind),
@@ -151,13 +173,14 @@ impl Outliner<'_, '_> {
             kind,
             explicit_id: self.explicit_id(entries),
             id: None,
-            bodies: kind.map(|(kind, entry)| self.bodies(kind, entry, owner)).unwrap_or_default(),
-            undo: get("undo").and_then(|entry| self.undo(entry, owner)),
-            alternative: get("alternative").and_then(|entry| self.one(&entry.value, owner)),
+            bodies,
+            undo: get("undo").and_then(|entry| self.undo(entry, owner(Role::Undo))),
+            alternative: get("alternative")
+                .and_then(|entry| self.one(&entry.value, owner(Role::Alternative))),
         }
     }
 
-    fn one<'n>(&mut self, node: &'n Node, owner: Owner) -> Option<BlockOutline<'n>> {
+    fn one<'n>(&mut self, node: &'n Node, owner: Option<Owner>) -> Option<BlockOutline<'n>> {
         node.as_object()?;
         Some(self.block(std::slice::from_ref(node), owner))
     }
@@ -198,7 +221,7 @@ impl Outliner<'_, '_> {
         Some(id)
     }
 
-    fn bodies<'n>(&mut self, kind: &Kind, entry: &'n Entry, owner: Owner) -> Vec<Body<'n>> {
+    fn bodies<'n>(&mut self, kind: &Kind, entry: &'n Entry, owner: Option<Owner>) -> Vec<Body<'n>> {
         let node = &entry.value;
         match kind.name {
             "steps" => self.body(node, owner),
@@ -211,12 +234,12 @@ impl Outliner<'_, '_> {
         }
     }
 
-    fn body<'n>(&mut self, node: &'n Node, owner: Owner) -> Vec<Body<'n>> {
+    fn body<'n>(&mut self, node: &'n Node, owner: Option<Owner>) -> Vec<Body<'n>> {
         self.list(node, owner).map(|block| Body { name: None, block }).into_iter().collect()
     }
 
     /// Branches by name, or a list of steps of which each is a branch with the step's name.
-    fn branches<'n>(&mut self, node: &'n Node, owner: Owner) -> Vec<Body<'n>> {
+    fn branches<'n>(&mut self, node: &'n Node, owner: Option<Owner>) -> Vec<Body<'n>> {
         let named = |entry: &'n Entry| {
             let block = self.list(&entry.value, owner)?;
             Some(Body { name: Some(entry.key.text.clone()), block })
@@ -232,7 +255,7 @@ impl Outliner<'_, '_> {
     }
 
     /// `undo` is a step, a list of steps, or an object with `steps`.
-    fn undo<'n>(&mut self, entry: &'n Entry, owner: Owner) -> Option<BlockOutline<'n>> {
+    fn undo<'n>(&mut self, entry: &'n Entry, owner: Option<Owner>) -> Option<BlockOutline<'n>> {
         match (&entry.value.value, entry.value.get("steps")) {
             (Value::Seq(_), _) => self.list(&entry.value, owner),
             (_, Some(steps)) => self.list(&steps.value, owner),

@@ -8,6 +8,7 @@ use catena_core::template::Template;
 
 use super::context::Context;
 use super::outline::StepOutline;
+use super::script_argument::{Reads, script_arguments};
 use crate::code::Code;
 use crate::node::{Node, Value};
 use crate::problem::Problem;
@@ -16,17 +17,11 @@ use crate::problem::Problem;
 const PROTECTED: &[&str] = &["PATH", "BASH_ENV", "NODE_OPTIONS"];
 const PROTECTED_PREFIXES: &[&str] = &["LD_", "PYTHON", "GIT_"];
 
-/// Programs whose argument after `-c` or `-e` is script text.
-const INTERPRETERS: &[&str] = &[
-    "sh", "bash", "dash", "zsh", "ksh", "fish", "python", "python3", "node", "perl", "ruby", "php", "deno",
-    "bun",
-];
-
 impl Context<'_> {
     pub(crate) fn shell<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
         let script = self.full_text(node);
         if let Some(script) = &script {
-            self.check_script(script, node);
+            self.check_script(script, node, Reads::Shell);
         }
         let interpreter = self.interpreter(step);
         let process = self.process(step);
@@ -40,19 +35,21 @@ impl Context<'_> {
         Some(Work::Command { argv: argv?, allow_dash, process: process? })
     }
 
-    fn argv(&mut self, node: &Node) -> Option<Vec<Template>> {
+    pub(crate) fn argv(&mut self, node: &Node) -> Option<Vec<Template>> {
         let items = node.as_list().filter(|items| !items.is_empty())?;
-        let script = script_argument(items);
-        let argument = |(at, item): (usize, &Node)| {
-            if Some(at) == script { self.script_argument(item) } else { self.text_template(item) }
+        let words: Vec<String> = items.iter().map(|item| self.text(item).unwrap_or_default()).collect();
+        let scripts = script_arguments(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let argument = |(at, item): (usize, &Node)| match scripts.iter().find(|(script, _)| *script == at) {
+            Some((_, reads)) => self.script_argument(item, *reads),
+            None => self.text_template(item),
         };
         let argv: Vec<_> = items.iter().enumerate().map(argument).collect();
         argv.into_iter().collect()
     }
 
-    fn script_argument(&mut self, node: &Node) -> Option<Template> {
+    fn script_argument(&mut self, node: &Node, reads: Reads) -> Option<Template> {
         let text = self.text(node)?;
-        self.check_script(&text, node);
+        self.check_script(&text, node, reads);
         Some(Template::constant(text))
     }
 
@@ -70,9 +67,9 @@ impl Context<'_> {
     }
 
     pub(crate) fn with_secrets<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.scope.takes_secrets = true;
+        let outside = std::mem::replace(&mut self.scope.takes_secrets, true);
         let value = read(self);
-        self.scope.takes_secrets = false;
+        self.scope.takes_secrets = outside;
         value
     }
 
@@ -141,29 +138,4 @@ pub(crate) fn split_words(text: &str) -> Vec<String> {
 
 fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name) || PROTECTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// The place of the argument that a known interpreter runs as a script.
-fn script_argument(argv: &[Node]) -> Option<usize> {
-    let text = |node: &Node| match &node.value {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    };
-    let program = text(argv.first()?)?;
-    let program = program
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let known = INTERPRETERS.iter().any(|name| name.trim_end_matches('3') == program);
-    let flag = argv.iter().position(|node| text(node).is_some_and(|text| is_script_flag(&text)))?;
-    (known && flag + 1 < argv.len()).then_some(flag + 1)
-}
-
-/// `-c`, `-e`, and shells' bundles such as `-ec`.
-fn is_script_flag(text: &str) -> bool {
-    let Some(letters) = text.strip_prefix('-') else { return false };
-    matches!(letters.chars().last(), Some('c' | 'e'))
-        && letters.chars().all(|c| c.is_ascii_alphabetic())
-        && letters.len() <= 4
 }

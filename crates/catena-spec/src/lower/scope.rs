@@ -2,12 +2,13 @@
 //! their block and below, item names inside their loop, and the names that the language provides. And whether a name
 //! can, or only may, have its value there.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::order::{Doubt, Here, Order, Relation};
+use super::outline::Role;
 use crate::language::{PROVIDED_NAMES, Since};
 use crate::source::Span;
 
@@ -16,9 +17,6 @@ pub(crate) const LOOP_NAME: &str = "loop";
 
 /// What the steps of an undo see of the visit that they take back.
 pub(crate) const UNDO_NAMES: [&str; 2] = ["result", "input"];
-
-/// Positions that jumps pass over are counted one by one up to this many; beyond it nobody is warned of them.
-const JUMPED_OVER_MAX: usize = 1_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
@@ -32,12 +30,14 @@ pub(crate) struct Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     names: BTreeMap<String, Vec<Producer>>,
-    /// The place of the step that is looked at.
-    position: usize,
+    /// The place that is looked at.
+    here: Here,
     /// The block that it is, if it is one.
     pub(crate) block: Option<usize>,
     order: Order,
     doubts: BTreeMap<usize, Doubt>,
+    /// The conditions of the steps, as they are written.
+    conditions: BTreeMap<usize, String>,
 }
 
 /// Who gives a name a value.
@@ -54,120 +54,6 @@ struct Producer {
 pub(crate) enum Declared {
     Schema(Arc<Json>),
     Constant(Arc<Json>),
-}
-
-/// In which order the steps of a block come.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Sequence {
-        jumps: Vec<(usize, usize)>,
-        /// For each position that a jump passes over, the nearest one that such a jump arrives at.
-        jumped_over: BTreeMap<usize, usize>,
-    },
-    /// What each step waits for.
-    Graph { waits_for: Vec<Vec<usize>>, reached: RefCell<Vec<bool>> },
-}
-
-impl Default for Order {
-    fn default() -> Self {
-        Order::Sequence { jumps: Vec::new(), jumped_over: BTreeMap::new() }
-    }
-}
-
-impl Order {
-    /// Jumps are from position to position.
-    pub(crate) fn sequence(jumps: Vec<(usize, usize)>) -> Order {
-        let mut jumped_over = BTreeMap::new();
-        let mut left = JUMPED_OVER_MAX;
-        for (from, to) in &jumps {
-            let over = from + 1..*to;
-            if over.len() > left {
-                break;
-            }
-            left -= over.len();
-            for position in over {
-                let nearest = jumped_over.entry(position).or_insert(*to);
-                *nearest = (*nearest).min(*to);
-            }
-        }
-        Order::Sequence { jumps, jumped_over }
-    }
-
-    pub(crate) fn graph(waits_for: Vec<Vec<usize>>) -> Order {
-        Order::Graph { waits_for, reached: RefCell::default() }
-    }
-
-    /// What is known, at a position, of what a step at another one has left.
-    fn relation(&self, step: usize, at: usize) -> Relation {
-        match self {
-            Order::Sequence { jumped_over, .. } if step < at => match jumped_over.get(&step) {
-                Some(arrival) if *arrival <= at => Relation::Perhaps(Doubt::Jump),
-                Some(_) | None => Relation::Before,
-            },
-            Order::Sequence { jumps, .. } => {
-                match jumps.iter().any(|(from, to)| *from >= step && *to <= at) {
-                    true => Relation::Perhaps(Doubt::Jump),
-                    false => Relation::After,
-                }
-            }
-            Order::Graph { .. } if self.leads_to(at, step) => Relation::Before,
-            Order::Graph { .. } if step == at || self.leads_to(step, at) => Relation::After,
-            Order::Graph { .. } => Relation::Perhaps(Doubt::NotWaitedFor),
-        }
-    }
-
-    /// Whether a step waits for another one, directly or not.
-    fn leads_to(&self, from: usize, to: usize) -> bool {
-        let Order::Graph { waits_for, reached } = self else { return false };
-        let mut reached = reached.borrow_mut();
-        reached.clear();
-        reached.resize(waits_for.len(), false);
-        let mut open = vec![from];
-        while let Some(step) = open.pop() {
-            for next in waits_for.get(step).into_iter().flatten() {
-                if *next == to {
-                    return true;
-                }
-                if !std::mem::replace(&mut reached[*next], true) {
-                    open.push(*next);
-                }
-            }
-        }
-        false
-    }
-}
-
-enum Relation {
-    Before,
-    Perhaps(Doubt),
-    After,
-}
-
-/// Why a result may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doubt {
-    /// Its step may be skipped.
-    When,
-    /// Its step may fail, and the chain goes on.
-    Continue,
-    /// A jump may pass its step over.
-    Jump,
-    /// Nothing makes this step wait for it.
-    NotWaitedFor,
-    /// This step starts when any one of several has ended.
-    Any,
-}
-
-impl Doubt {
-    pub(crate) fn because(self) -> &'static str {
-        match self {
-            Doubt::When => "its step may be skipped",
-            Doubt::Continue => "its step may fail and be passed over",
-            Doubt::Jump => "a jump may pass its step over",
-            Doubt::NotWaitedFor => "nothing makes this step wait for it",
-            Doubt::Any => "this step does not wait for all that it depends on",
-        }
-    }
 }
 
 /// What a name is, seen from one place of the chain.
@@ -218,36 +104,64 @@ impl Frame {
         self.doubts.insert(position, doubt);
     }
 
+    pub(crate) fn condition(&mut self, position: usize, written: String) {
+        self.conditions.insert(position, written);
+    }
+
     fn meaning(&self, producers: &[Producer]) -> Meaning {
         let declared = || match producers {
             [only] => only.declared.clone(),
             _ => None,
         };
-        let mut found: Option<Meaning> = None;
+        let steps: Option<Vec<(usize, Span)>> = producers.iter().map(|producer| producer.step).collect();
+        let Some(steps) = steps else { return Meaning::Data(declared()) };
+        let sure = steps.iter().map(|(step, _)| *step).filter(|step| self.doubt_about(*step).is_none());
+        if self.order.relation(&sure.collect::<Vec<_>>(), self.here) == Relation::Before {
+            return Meaning::Data(declared());
+        }
+        let mut found = Meaning::Unknown;
         // The latest one first: it is the one whose value stands.
-        for producer in producers.iter().rev() {
-            let Some((step, place)) = producer.step else { return Meaning::Data(declared()) };
-            match self.known_of(step) {
-                Relation::Before => return Meaning::Data(declared()),
-                Relation::Perhaps(doubt) if !matches!(found, Some(Meaning::Perhaps(..))) => {
-                    found = Some(Meaning::Perhaps(doubt, place, declared()));
-                }
-                Relation::Perhaps(_) => {}
-                Relation::After => _ = found.get_or_insert(Meaning::TooEarly(place)),
+        for (step, place) in steps.into_iter().rev() {
+            match (self.known_of(step), &found) {
+                (Relation::Before, _) => return Meaning::Data(declared()),
+                (Relation::Perhaps(_), Meaning::Perhaps(..)) => {}
+                (Relation::Perhaps(doubt), _) => found = Meaning::Perhaps(doubt, place, declared()),
+                (Relation::After, Meaning::Unknown) => found = Meaning::TooEarly(place),
+                (Relation::After, _) => {}
             }
         }
-        found.unwrap_or(Meaning::Unknown)
+        found
     }
 
     /// What is known here of what the step at a position has left.
     fn known_of(&self, step: usize) -> Relation {
-        match (self.order.relation(step, self.position), self.doubts.get(&step)) {
-            (Relation::Before, Some(doubt)) => Relation::Perhaps(*doubt),
-            (Relation::Before, None) if self.doubts.get(&self.position) == Some(&Doubt::Any) => {
-                Relation::Perhaps(Doubt::Any)
+        let relation = match self.here {
+            Here::Behind(own) | Here::Undoing(own) if own == step => Relation::Before,
+            Here::At(_) | Here::Behind(_) | Here::Undoing(_) | Here::End => {
+                self.order.relation(&[step], self.here)
             }
+        };
+        match (relation, self.doubt_about(step)) {
+            (Relation::Before, Some(doubt)) => Relation::Perhaps(doubt),
             (relation, _) => relation,
         }
+    }
+
+    /// Why a step that came before may have left nothing.
+    fn doubt_about(&self, step: usize) -> Option<Doubt> {
+        let doubt = *self.doubts.get(&step)?;
+        let own = self.here.position();
+        let is_sure = match doubt {
+            // What is taken back has completed.
+            _ if self.here == Here::Undoing(step) => true,
+            // Where the one runs, the other one did.
+            Doubt::When => own.is_some_and(|own| {
+                own != step
+                    && self.conditions.get(&own).is_some_and(|when| self.conditions.get(&step) == Some(when))
+            }),
+            Doubt::Continue | Doubt::Jump | Doubt::NotWaitedFor | Doubt::Any | Doubt::Ended => false,
+        };
+        (!is_sure).then_some(doubt)
     }
 }
 
@@ -260,10 +174,10 @@ impl Scope {
         self.frames.pop();
     }
 
-    /// Moves on to a step of the innermost block.
-    pub(crate) fn at(&mut self, position: usize) {
+    /// Moves on to a place of the innermost block.
+    pub(crate) fn at(&mut self, here: Here) {
         if let Some(frame) = self.frames.last_mut() {
-            frame.position = position;
+            frame.here = here;
         }
     }
 
@@ -282,17 +196,34 @@ impl Scope {
         found.unwrap_or_else(|| provided(name))
     }
 
-    /// Whether the step at a position of a block has left its result, seen from here. None if the block is not
-    /// around this place.
-    pub(crate) fn result_of(&self, block: usize, position: usize) -> Option<Result<Option<Doubt>, ()>> {
+    /// Whether the step at a position of a block, or in what stands in that step, has left its result, seen from here.
+    /// None if the block is not around this place.
+    pub(crate) fn result_of(
+        &self,
+        block: usize,
+        position: usize,
+        role: Role,
+    ) -> Option<Result<Option<Doubt>, ()>> {
         let frame = self.frames.iter().rev().find(|frame| frame.block == Some(block))?;
-        Some(match frame.known_of(position) {
-            Relation::Before => Ok(None),
-            Relation::Perhaps(doubt) => Ok(Some(doubt)),
+        let is_own = frame.here == Here::At(position);
+        Some(match (frame.known_of(position), role) {
+            // Undos run when the steps have ended: only a handler or another undo can have seen one.
+            (_, Role::Undo) if matches!(frame.here, Here::End | Here::Undoing(_)) => Ok(Some(Doubt::When)),
+            (_, Role::Undo) => Err(()),
+            (Relation::After, Role::Alternative) => Err(()),
+            (_, Role::Alternative) => Ok(Some(Doubt::When)),
+            (Relation::After, Role::Branch) if is_own => Ok(Some(Doubt::NotWaitedFor)),
             // A step around this place is on its way.
-            Relation::After if position == frame.position => Ok(None),
-            Relation::After => Err(()),
+            (Relation::After, _) if is_own => Ok(None),
+            (Relation::Before, _) => Ok(None),
+            (Relation::Perhaps(doubt), _) => Ok(Some(doubt)),
+            (Relation::After, _) => Err(()),
         })
+    }
+
+    /// Whether this place is among the steps of the chain, and in no handler.
+    pub(crate) fn is_among_steps(&self) -> bool {
+        self.frames.iter().find(|frame| frame.block == Some(0)).is_some_and(|frame| frame.here != Here::End)
     }
 
     /// All names that can be used here, for suggestions; the nearest blocks first.

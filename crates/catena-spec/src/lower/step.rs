@@ -6,12 +6,14 @@ use catena_core::chain::{EffectKind, StepDraft, Undo, Work};
 use catena_core::retry::Retry;
 
 use super::context::Context;
+use super::order::Here;
 use super::outline::{BlockOutline, StepOutline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
 use super::scope::{Frame, UNDO_NAMES};
+use super::script_argument::Reads;
 use crate::code::Code;
-use crate::language::{Kind, STEP_KEYS, Shape, Since, find};
+use crate::language::{Key, Kind, STEP_KEYS, Shape, Since, find};
 use crate::node::Node;
 use crate::problem::Problem;
 
@@ -24,11 +26,12 @@ impl Context<'_> {
         self.scope.enter(frame);
         let mut steps: Vec<Option<StepDraft>> = Vec::with_capacity(block.steps.len());
         for (position, step) in block.steps.iter().enumerate() {
-            self.scope.at(position);
-            self.is_raw = step.get("raw").is_some_and(|entry| entry.value.as_bool() == Some(true));
+            self.scope.at(Here::At(position));
+            let is_raw = step.get("raw").is_some_and(|entry| entry.value.as_bool() == Some(true));
+            let outside = (std::mem::replace(&mut self.is_raw, is_raw), self.guards.len());
             steps.push(self.step(step, position, block));
-            self.is_raw = false;
-            self.guard = None;
+            self.is_raw = outside.0;
+            self.guards.truncate(outside.1);
         }
         self.scope.leave();
         steps.into_iter().collect()
@@ -41,15 +44,19 @@ impl Context<'_> {
         block: &BlockOutline<'_>,
     ) -> Option<StepDraft> {
         let when = step.get("when").map(|entry| self.expr(&entry.value));
-        self.guard = step.get("when").and_then(|entry| self.text(&entry.value));
+        let guard = step.get("when").and_then(|entry| self.text(&entry.value));
+        self.guards.extend(guard);
         let work = step.kind.and_then(|(kind, entry)| self.work(kind, &entry.value, step));
         let description = step.get("description").map(|entry| self.text(&entry.value));
         let output_key = step.get("output_key").map(|entry| self.text(&entry.value));
         let output = step.get("output").map(|entry| Arc::new(entry.value.to_json()));
-        self.later_keys(step);
+        self.later_keys(step, position);
+        if let Some(alternative) = &step.alternative {
+            self.block(alternative);
+        }
         // Where to go next, and how to take the step back, is asked when its own result is there.
         self.is_raw = false;
-        self.scope.at(position + 1);
+        self.scope.at(Here::Behind(position));
         let next = step.get("next_step_logic").map(|entry| {
             self.no_jump_in_graph(entry, block);
             self.next_logic(&entry.value, step, block.number)
@@ -58,10 +65,8 @@ impl Context<'_> {
         let effect = step.get("effect").map_or(EffectKind::default(), |entry| self.effect(&entry.value));
         let policy = step.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = step.get("retry_config").map(|entry| self.retry(&entry.value));
+        self.scope.at(Here::Undoing(position));
         let undo = step.undo.as_ref().map(|undo| self.undo(undo, step));
-        if let Some(alternative) = &step.alternative {
-            self.block(alternative);
-        }
         let policy = lift(policy)?;
         let retry = lift(retry)?.or_else(|| default_retry(policy));
         Some(StepDraft {
@@ -89,6 +94,8 @@ impl Context<'_> {
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
+            "python" => self.later_script(node, step, Reads::Python),
+            "javascript" => self.later_script(node, step, Reads::JavaScript),
             // A kind that comes later: what can be checked of it is.
             _ => {
                 // Headers and the like take secrets; where exactly, the kind says when it comes.
@@ -97,6 +104,14 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    fn later_script<B>(&mut self, node: &Node, step: &StepOutline<'_>, reads: Reads) -> Option<Work<B>> {
+        if let Some(text) = self.text(node) {
+            self.check_script(&text, node, reads);
+        }
+        self.process(step);
+        None
     }
 
     fn set(&mut self, node: &Node) -> Option<Work<Vec<StepDraft>>> {
@@ -119,7 +134,7 @@ impl Context<'_> {
     }
 
     /// What stands in keys that come later is checked as far as expressions go.
-    fn later_keys(&mut self, step: &StepOutline<'_>) {
+    fn later_keys(&mut self, step: &StepOutline<'_>, position: usize) {
         for entry in step.entries {
             let key = find(STEP_KEYS, &entry.key.text).filter(|key| key.since == Since::Later);
             let is_kind = step.kind.is_some_and(|(kind, _)| kind.name == entry.key.text);
@@ -127,6 +142,12 @@ impl Context<'_> {
             if let Some(key) = key.filter(|key| !is_kind && !matches!(key.shape, Shape::Step)) {
                 match key.name {
                     "parameters" => self.with_secrets(|own| own.check_within(&entry.value, &key.shape)),
+                    // Whether to go on is asked when an iteration has left its result.
+                    "repeat_config" => {
+                        self.scope.at(Here::Behind(position));
+                        self.check_within(&entry.value, &key.shape);
+                        self.scope.at(Here::At(position));
+                    }
                     _ => self.check_within(&entry.value, &key.shape),
                 }
             }
@@ -148,7 +169,7 @@ impl Context<'_> {
             Shape::Expr | Shape::TextExpr => self.later_expr(node),
             Shape::Script => {
                 if let Some(text) = self.text(node) {
-                    self.check_script(&text, node);
+                    self.check_script(&text, node, Reads::Shell);
                 }
             }
             Shape::List { of, .. } => {
@@ -160,8 +181,14 @@ impl Context<'_> {
             }
             Shape::Object(object) => {
                 for entry in node.as_object().unwrap_or_default() {
-                    if let Some(key) = find(object.keys, &entry.key.text) {
-                        self.check_within(&entry.value, &key.shape);
+                    match find(object.keys, &entry.key.text) {
+                        // What holds for the processes of this machine holds in a container, too.
+                        Some(Key { name: "env", .. }) => _ = self.env(&entry.value),
+                        Some(Key { name: "command", shape, .. }) if holds_argv(&entry.value, shape) => {
+                            _ = self.argv(&entry.value);
+                        }
+                        Some(key) => self.check_within(&entry.value, &key.shape),
+                        None => {}
                     }
                 }
             }
@@ -202,4 +229,10 @@ impl Context<'_> {
 /// `error_policy: retry` without a `retry_config` retries by the defaults.
 fn default_retry(policy: Option<WrittenPolicy>) -> Option<Retry> {
     (policy == Some(WrittenPolicy::Retry)).then(Retry::default)
+}
+
+/// Whether a `command` is a program with its arguments, and no shell text.
+fn holds_argv(node: &Node, shape: &Shape) -> bool {
+    let takes_data = |shape: &Shape| matches!(shape, Shape::List { of: Shape::Template, .. });
+    node.as_list().is_some() && matches!(shape, Shape::OneOf(shapes) if shapes.iter().any(takes_data))
 }

@@ -9,7 +9,10 @@ use catena_core::template::{Part, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
-use super::scope::{Declared, Doubt, Meaning};
+use super::order::Doubt;
+use super::outline::{Owner, Place, Role};
+use super::scope::{Declared, Meaning};
+use super::script_argument::Reads;
 use crate::code::Code;
 use crate::names::is_identifier;
 use crate::node::{Node, Value};
@@ -248,22 +251,27 @@ impl Context<'_> {
             self.add(problem.label("no such part").help(help));
             return false;
         }
-        // The innermost block around both.
-        let (mut block, mut position) = (place.block, place.position);
-        let known = loop {
-            match (self.scope.result_of(block, position), self.index.owner(block)) {
-                (Some(known), _) => break known,
-                (None, Some(owner)) => (block, position) = owner,
-                (None, None) => return true,
-            }
-        };
-        match known {
+        match self.known_of_step(place) {
             Ok(Some(doubt)) if part == "result" => {
                 self.may_be_missing(expr, &format!("steps.{id}.result"), doubt, place.span, at);
                 true
             }
             Ok(_) => true,
             Err(()) => self.too_early(id, place.span, &Written { range: at.range_of(id), ..at.clone() }),
+        }
+    }
+
+    /// Whether a step has left its result, seen from here.
+    fn known_of_step(&self, place: Place) -> Result<Option<Doubt>, ()> {
+        let (mut block, mut position, mut role) = (place.block, place.position, Role::Body);
+        // Up to the innermost block around both.
+        loop {
+            match (self.scope.result_of(block, position, role), self.index.owner(block)) {
+                (Some(known), _) => return known,
+                (None, Some(owner)) => Owner { block, position, role } = owner,
+                // A handler runs when the steps have ended; of other handlers nothing is known.
+                (None, None) => return if self.scope.is_among_steps() { Err(()) } else { Ok(None) },
+            }
         }
     }
 
@@ -308,7 +316,7 @@ impl Context<'_> {
                 .any(|word| text.contains(word))
         };
         let last = name.split('.').nth(1).unwrap_or(name);
-        let is_guarded = self.guard.as_ref().is_some_and(|guard| guard.contains(last));
+        let is_guarded = self.guards.iter().any(|guard| holds_word(guard, last));
         if asks(expr.source()) || is_guarded {
             return;
         }
@@ -380,7 +388,11 @@ impl Context<'_> {
     }
 
     /// Script text is constant. Data of the chain that stands in it in braces would reach the shell as it is written.
-    pub(crate) fn check_script(&mut self, text: &str, node: &Node) {
+    pub(crate) fn check_script(&mut self, text: &str, node: &Node, reads: Reads) {
+        // Its author knows that it stays as it is written.
+        if self.is_raw {
+            return;
+        }
         for (range, name) in braced_names(text) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
@@ -390,13 +402,13 @@ impl Context<'_> {
                 _ => false,
             };
             if is_data && Expr::parse(inner).is_ok() {
-                self.data_in_script(inner, &name, range, text, node);
+                self.data_in_script(inner, &name, reads, &Written { text, node, range });
             }
         }
     }
 
-    fn data_in_script(&mut self, inner: &str, name: &str, range: Range<usize>, text: &str, node: &Node) {
-        let span: Span = inner_span(text, range, node.span, self.source);
+    fn data_in_script(&mut self, inner: &str, name: &str, reads: Reads, at: &Written<'_>) {
+        let span = at.span(self);
         // `{steps.weather.result}` is best called after the step.
         let says_most =
             if self.scope.meaning(name).is_data() { name } else { inner.split('.').nth(1).unwrap_or(name) };
@@ -404,8 +416,8 @@ impl Context<'_> {
         let variable = variable.to_uppercase();
         let message =
             format!("`{{{inner}}}` is data of the chain, and script text is never searched for expressions");
-        let help =
-            format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write \"${variable}\" here");
+        let read = reads.variable(&variable);
+        let help = format!("add `env: {{{variable}: \"{{{inner}}}\"}}` to the step and write {read} here");
         self.add(
             Problem::new(Code::DataInScript, span, message).label("would stay as it is written").help(help),
         );
@@ -475,6 +487,10 @@ fn word_in(text: &str, word: &str, range: Range<usize>) -> Range<usize> {
         }
     }
     part.find(word).map_or(range.clone(), |at| range.start + at..range.start + at + word.len())
+}
+
+fn holds_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|part| part == word)
 }
 
 /// The next place of a whole word behind a dot, or of the word anywhere.

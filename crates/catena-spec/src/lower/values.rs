@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::duration;
+use crate::names::is_blank;
 use crate::node::{Entry, Node, Value};
 
 impl Context<'_> {
@@ -11,7 +12,7 @@ impl Context<'_> {
 
     /// Text that says something.
     pub(crate) fn full_text(&self, node: &Node) -> Option<String> {
-        self.text(node).filter(|text| !text.trim().is_empty())
+        self.text(node).filter(|text| !is_blank(text))
     }
 }
 
@@ -35,7 +36,9 @@ impl Node {
             Value::String(text) => duration::seconds(text)?,
             Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => return None,
         };
-        Some((seconds * 1_000.0).round() as u64)
+        // A pattern of the schema cannot tell `0.0001s` from more: what is longer than nothing is a millisecond.
+        let least = u64::from(seconds > 0.0);
+        Some(((seconds * 1_000.0).round() as u64).max(least))
     }
 
     pub(crate) fn as_list(&self) -> Option<&[Node]> {

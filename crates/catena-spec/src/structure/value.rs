@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::duration;
 use crate::language::{JSON_TYPES, Keys, RESERVED_NAMES, Shape, Since, Word};
 use crate::limits;
-use crate::names::is_identifier;
+use crate::names::{self, is_identifier};
 use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
 use crate::source::Span;
@@ -63,7 +63,7 @@ impl Structure<'_> {
     }
 
     pub(super) fn full(&mut self, text: &str, node: &Node, what: What<'_>) {
-        if text.trim().is_empty() {
+        if names::is_blank(text) {
             self.say(Code::EmptyValue, node.span, format!("{what} must not be empty"));
         }
     }
@@ -114,9 +114,11 @@ impl Structure<'_> {
             };
             return self.add(Problem::new(Code::BadDuration, node.span, message).help(help));
         };
+        // A pattern cannot compare `0.0001s`, so that a text must only be more than nothing.
+        let is_number = matches!(node.value, Value::Number(_));
         if seconds * 1_000.0 > limits::MAX_DURATION_MS as f64 {
             self.say(Code::TooLong, node.span, format!("{what} is longer than ten years: `{text}`"));
-        } else if seconds < least {
+        } else if seconds <= 0.0 && least > 0.0 || is_number && seconds < least {
             self.say(Code::OutOfRange, node.span, format!("{what} must be longer than nothing"));
         }
     }
@@ -186,9 +188,11 @@ impl Structure<'_> {
             let message = format!("{what} must be an identifier, `{name}` is none");
             let help = "use letters from a to z, digits and `_`, not beginning with a digit";
             let problem = Problem::new(Code::NotAnIdentifier, span, message);
-            self.add(problem.help(
-                crate::names::as_identifier(name).map_or(help.to_owned(), |name| format!("write `{name}`")),
-            ));
+            self.add(
+                problem.help(
+                    names::as_identifier(name).map_or(help.to_owned(), |name| format!("write `{name}`")),
+                ),
+            );
         }
     }
 
