@@ -45,6 +45,9 @@ pub struct Scanned {
     pub doubled: Vec<Range<usize>>,
 }
 
+/// What stands for the name where an expression is said outright: `{= …}`.
+pub const SAID_OUTRIGHT: &str = "=";
+
 /// Why a text is no template; ranges are bytes of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
@@ -282,7 +285,9 @@ impl Scanner<'_> {
         if let Some(said) = inner.strip_prefix('=') {
             return match self.first_expression(brace + 2, said) {
                 Ok((expr, end)) => Self::expression(expr, brace..end),
-                Err(_) => Ok(Braced::Text),
+                // Said outright, it is meant as one.
+                Err(Some(error)) => Err(self.no_expression(brace, SAID_OUTRIGHT, error)),
+                Err(None) => Ok(Braced::Text),
             };
         }
         let name = leading_name(inner);

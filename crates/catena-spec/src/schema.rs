@@ -177,11 +177,11 @@ fn name() -> Value {
 }
 
 fn id() -> Value {
+    // Not by classes of letters: some validators have none. So large letters beyond ASCII are left to the check.
     let text = json!({
         "type": "string",
-        "pattern": r"^[_\p{L}\p{N}]+$",
+        "pattern": r"^[^\x00-/:-^`{-\x7f\s]+$",
         "maxLength": catena_core::ids::StepId::MAX_BYTES,
-        "not": {"pattern": r"\p{Lu}"},
     });
     json!({"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": u64::MAX}, {"type": "boolean"}]})
 }
@@ -245,7 +245,7 @@ fn step(is_undo: bool) -> Value {
     if is_undo {
         properties.insert("if_started".to_owned(), json!({"type": "boolean"}));
     }
-    let mut conditions = vec![one_kind(), wait(), orchestrated()];
+    let mut conditions = vec![one_kind(), wait(), orchestrated(), alternative()];
     conditions.extend(KINDS.iter().filter(|kind| kind.name != "execution_mode").filter_map(needs));
     conditions.extend(STEP_KEYS.iter().filter_map(belongs));
     json!({"type": "object", "properties": properties, "additionalProperties": false, "allOf": conditions})
@@ -282,6 +282,14 @@ fn wait() -> Value {
         "if": {"required": ["chain"]},
         "then": {"properties": {"wait": {"type": "boolean"}}},
         "else": {"properties": {"wait": kind}},
+    })
+}
+
+fn alternative() -> Value {
+    let words = spellings(&[Word { name: "alternative", since: Since::Later }]);
+    json!({
+        "if": {"required": ["error_policy"], "properties": {"error_policy": {"enum": words}}},
+        "then": {"required": ["alternative"]},
     })
 }
 

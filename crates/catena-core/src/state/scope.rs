@@ -12,6 +12,7 @@ use crate::{
     expr::{Reading, Scope, day_of, text_of_instant},
     ids::{FrameNo, StepIx, VisitNo},
     path::{Path, Segment},
+    status::StepStatus,
     time::Timestamp,
     value::{Loaded, Stored, Value},
 };
@@ -126,10 +127,13 @@ impl VisitScope<'_> {
             true => chain.steps().map(|(ix, _)| ix).collect(),
             false => paths.iter().filter_map(|path| chain.step_by_id(path.split('.').next()?)).collect(),
         };
-        Jinja::from_pairs(asked.into_iter().filter_map(|ix| {
-            let visit = self.state.nearest_visit(self.frame, ix)?;
-            let id = chain.step(ix).id.as_str().to_owned();
-            Some((id, self.reader.jinja(&self.state.step_value(visit))))
+        Jinja::from_pairs(asked.into_iter().map(|ix| {
+            let value = match self.state.nearest_visit(self.frame, ix) {
+                Some(visit) => self.state.step_value(visit),
+                // Whoever can ask stands behind it: it was passed over.
+                None => Value::from(json!({ "status": StepStatus::Skipped, "attempts": 0 })),
+            };
+            (chain.step(ix).id.as_str().to_owned(), self.reader.jinja(&value))
         }))
     }
 }
@@ -177,14 +181,17 @@ impl State {
 
     fn step_value(&self, no: VisitNo) -> Value {
         let visit = self.visit(no);
-        let result = visit.result().cloned().unwrap_or_else(Value::null);
+        let status = self.step_status(no);
+        // What has not completed has no result, and one that has may have left nothing.
+        let nothing = (status == StepStatus::Completed).then(Value::null);
         let fields = [
-            ("status", json!(self.step_status(no)).into()),
-            ("result", result),
-            ("error", json!(visit.failure()).into()),
-            ("attempts", json!(visit.attempts).into()),
+            ("status", Some(json!(status).into())),
+            ("result", visit.result().cloned().or(nothing)),
+            ("error", Some(json!(visit.failure()).into())),
+            ("attempts", Some(json!(visit.attempts).into())),
         ];
-        Value::object(fields.map(|(name, value)| (name.to_owned(), value)))
+        let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::object(there)
     }
 
     /// Failures that were let pass, by step id.

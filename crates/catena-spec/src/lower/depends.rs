@@ -51,7 +51,7 @@ impl Context<'_> {
     fn dependency(&mut self, node: &Node, step: &StepOutline<'_>, block: &BlockOutline<'_>) -> Option<usize> {
         let text = self.dependency_name(node)?;
         let Some((_, place)) = self.index.find(&text) else {
-            let help = did_you_mean(&text, self.index.ids());
+            let help = did_you_mean(&text, self.index.ids().filter(|id| *id != step.id().as_str()));
             let problem = Problem::new(Code::UnknownStep, node.span, format!("there is no step `{text}`"));
             self.add(problem.label("no such step").maybe_help(help));
             return None;

@@ -57,7 +57,8 @@ impl Context<'_> {
             return Some(Target::End);
         }
         let Some((id, place)) = self.index.find(&text) else {
-            let help = did_you_mean(&text, self.index.ids().chain(["end"]));
+            let help =
+                did_you_mean(&text, self.index.ids().filter(|id| *id != step.id().as_str()).chain(["end"]));
             let problem = Problem::new(Code::UnknownStep, node.span, format!("there is no step `{text}`"));
             self.add(problem.label("no such step").maybe_help(help));
             return None;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use catena_core::expr::{Expr, ExprError};
 use catena_core::secret::SECRETS;
-use catena_core::template::{Part, ScanError, Template};
+use catena_core::template::{Part, SAID_OUTRIGHT, ScanError, Template};
 use catena_core::value::Value as CoreValue;
 
 use super::context::Context;
@@ -82,10 +82,11 @@ impl Context<'_> {
 
     fn scan(&mut self, text: &str, node: &Node) -> Option<Template> {
         let mut unknown: Vec<String> = Vec::new();
+        let mut assumed: Vec<String> = Vec::new();
         // A name that was reported is taken for known in the next round, so that the ones after it are found too.
         for _ in 0..=UNKNOWN_NAMES_MAX {
             let is_known = |name: &str| {
-                unknown.iter().any(|known| known == name)
+                unknown.iter().chain(&assumed).any(|known| known == name)
                     || !matches!(self.scope.meaning(name), Meaning::Unknown)
             };
             match Template::scan(text, &is_known) {
@@ -107,6 +108,10 @@ impl Context<'_> {
                     }
                     return sound.then_some(scanned.template);
                 }
+                // Who says what holds without it may ask for what nobody gives.
+                Err(ScanError::UnknownName { name, range }) if asks_whether_there(&text[range.clone()]) => {
+                    assumed.push(name);
+                }
                 Err(ScanError::UnknownName { name, range }) => {
                     self.unknown_name(&name, word_in(text, &name, range), text, node);
                     unknown.push(name);
@@ -118,9 +123,15 @@ impl Context<'_> {
                 Err(ScanError::NoExpression { name, message, range }) => {
                     let written = &text[range.clone()];
                     let message = format!("`{written}` cannot be read: {message}");
-                    let help = format!("to mean the text, write `{}`", as_text(written));
+                    let help = format!(
+                        "to mean the text, write `{}`",
+                        as_text(written, self.source.slice(node.span))
+                    );
                     let span = inner_span(text, range, node.span, self.source);
-                    let label = format!("`{name}` is a name of the chain");
+                    let label = match name.as_str() {
+                        SAID_OUTRIGHT => "`{=` begins an expression".to_owned(),
+                        name => format!("`{name}` is a name of the chain"),
+                    };
                     self.add(Problem::new(Code::BadExpression, span, message).label(label).help(help));
                     return None;
                 }
@@ -195,6 +206,10 @@ impl Context<'_> {
                 Meaning::Provided => self.check_paths(expr, root, &at),
                 Meaning::Later => {
                     self.name_later(root, &at);
+                    true
+                }
+                Meaning::Unknown if asks_whether_there(expr.source()) => {
+                    self.never_there(root, at.range.clone(), text, node);
                     true
                 }
                 Meaning::Unknown => self.unknown_name(root, at.range.clone(), text, node),
@@ -310,14 +325,9 @@ impl Context<'_> {
 
     /// A result that may not be there is an error when it is read and is not; whoever asks for it may know better.
     fn may_be_missing(&mut self, expr: &Expr, name: &str, doubt: Doubt, place: Span, at: &Written<'_>) {
-        let asks = |text: &str| {
-            ["default(", "is defined", "is undefined", "is none", "is not none", "| d("]
-                .iter()
-                .any(|word| text.contains(word))
-        };
         let last = name.split('.').nth(1).unwrap_or(name);
         let is_guarded = self.guards.iter().any(|guard| holds_word(guard, last));
-        if asks(expr.source()) || is_guarded {
+        if asks_whether_there(expr.source()) || is_guarded {
             return;
         }
         let span = at.span(self);
@@ -360,6 +370,13 @@ impl Context<'_> {
         false
     }
 
+    fn never_there(&mut self, name: &str, range: Range<usize>, text: &str, node: &Node) {
+        let span = inner_span(text, range, node.span, self.source);
+        let message = format!("`{name}` is never there: nothing in this chain gives it a value");
+        let problem = Problem::new(Code::MayBeMissing, span, message).label("never has a value");
+        self.add(problem.maybe_help(did_you_mean(name, self.scope.names())));
+    }
+
     fn too_early(&mut self, name: &str, place: Span, at: &Written<'_>) -> bool {
         let span = at.span(self);
         let message = format!("`{name}` is used before it can exist");
@@ -375,7 +392,11 @@ impl Context<'_> {
 
     fn secret_misplaced(&mut self, at: &Written<'_>) -> bool {
         let message = "a secret stands alone in its braces, in a value of `env` or in `stdin`";
-        let help = "give it to a step's process: `env: {API_KEY: \"{secrets.API_KEY}\"}`";
+        let written = at.text.get(at.range.start..).unwrap_or_default();
+        let name =
+            written.split_once("secrets.").map(|(_, rest)| first_word(rest)).filter(|name| !name.is_empty());
+        let name = name.unwrap_or("API_KEY");
+        let help = format!("give it to a step's process: `env: {{{name}: \"{{secrets.{name}}}\"}}`");
         let problem = Problem::new(Code::SecretMisplaced, at.span(self), message).label("not here");
         self.add(problem.help(help));
         false
@@ -470,9 +491,24 @@ impl Written<'_> {
     }
 }
 
-/// A text with braces as an expression that gives it.
-fn as_text(written: &str) -> String {
-    format!("{{= {}}}", quoted(written))
+fn first_word(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether an expression says itself what holds where a value is missing.
+fn asks_whether_there(expr: &str) -> bool {
+    ["default", "| d(", "|d(", "is defined", "is not defined", "is undefined"]
+        .iter()
+        .any(|word| expr.contains(word))
+}
+
+/// A text with braces as an expression that gives it, in quotes that the scalar around it lets be.
+fn as_text(written: &str, around: &str) -> String {
+    match around.starts_with('\'') || written.contains('\'') {
+        true => format!("{{= {}}}", quoted(written)),
+        false => format!("{{= '{written}'}}"),
+    }
 }
 
 /// The next place of a whole word in part of a text; the part itself if it is not there.

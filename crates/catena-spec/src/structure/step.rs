@@ -65,7 +65,7 @@ impl Structure<'_> {
         let kind = match kind_of(entries) {
             StepKind::One(kind, entry) => {
                 if kind.since == Since::Later {
-                    self.later(kind_later(entry.key.span, kind.name));
+                    self.later(kind_later(entry.key.span, named(kind, entry)));
                     self.is_later = true;
                 }
                 self.kind_value(kind, entry, node);
@@ -84,7 +84,21 @@ impl Structure<'_> {
         for entry in entries.iter().filter(|entry| Some(entry.key.span) != misspelt) {
             self.step_key(entry, kind, extra);
         }
+        self.alternative(node);
         self.is_later = was_later;
+    }
+
+    fn alternative(&mut self, node: &Node) {
+        let Some(policy) = node.get("error_policy") else { return };
+        let is_alternative = policy
+            .value
+            .text(self.source)
+            .is_some_and(|text| ["alternative", "ALTERNATIVE"].contains(&&*text));
+        if is_alternative && node.get("alternative").is_none() {
+            let message = "`error_policy: alternative` needs the key `alternative`";
+            let problem = Problem::new(Code::MissingKey, policy.key.span, message);
+            self.add(problem.help("write what runs instead: `alternative: {shell: …}`"));
+        }
     }
 
     fn kind_value(&mut self, kind: &'static Kind, entry: &Entry, node: &Node) {
@@ -220,6 +234,16 @@ impl Structure<'_> {
             (Value::Map(_), None) => self.step(node, &[IF_STARTED]),
             _ => self.wrong_type(node, &What::Key("undo"), "a step or a list of steps"),
         }
+    }
+}
+
+/// What a message calls a kind: of `settings` it is the one within.
+fn named<'n>(kind: &Kind, entry: &'n Entry) -> &'n str {
+    let inner = entry.value.as_object().and_then(<[Entry]>::first).filter(|_| kind.name == "settings");
+    match (kind.name, inner) {
+        (_, Some(inner)) => &inner.key.text,
+        ("execution_mode", None) => "execution_mode: orchestrated",
+        (_, None) => &entry.key.text,
     }
 }
 

@@ -137,3 +137,29 @@ fn an_empty_key_is_none() {
     place.run(&["run", "chain.yaml", "--key", ""]).fails(2, &["--key"]);
     assert!(!place.home().exists(), "nothing has started");
 }
+
+#[test]
+fn data_with_a_dash_is_let_through_where_it_is_meant() {
+    let place = Place::new();
+    let chain = |key: &str| {
+        format!(
+            "params: {{x: {{}}}}\nsteps: [{{command: [echo, '{{x}}'], output_key: o{key}}}]\noutput: '{{o}}'\n"
+        )
+    };
+    place.write("no.yaml", &chain(""));
+    place.write("yes.yaml", &chain(", allow_dash: true"));
+    place.run(&["run", "no.yaml", "--set", "x=-v"]).fails(1, &["allow_dash: true"]);
+    let done = place.run(&["run", "yes.yaml", "--set", "x=-v"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "-v\n"), "{done:?}");
+}
+
+#[test]
+fn what_was_passed_over_is_skipped_and_what_is_not_there_has_its_default() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "steps:\n- {id: a, set: {a: 1}, next_step_logic: {default: c}}\n- {id: b, shell: echo b}\n- {id: c, when: nobody is not defined, set: {c: '{nobody | default(2)}'}}\noutput: \"{steps.b.status} {c} {steps.b.result | default('none')}\"\n",
+    );
+    let done = place.run(&["run", "chain.yaml"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "skipped 2 none\n"), "{done:?}");
+}
