@@ -219,11 +219,17 @@ impl Context<'_> {
     /// A duration may stand where an expression can.
     fn later_expr(&mut self, node: &Node) {
         let is_duration = node.as_duration_ms().is_some();
-        let is_instant = self.text(node).is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+        let is_instant = self.text(node).is_some_and(|text| begins_with_a_date(&text));
         if !is_duration && !is_instant {
             self.expr(node);
         }
     }
+}
+
+/// `2026-12-24…`, the written form of an instant.
+fn begins_with_a_date(text: &str) -> bool {
+    let shape = |letter: char| if letter.is_ascii_digit() { '0' } else { letter };
+    text.chars().take(10).map(shape).eq("0000-00-00".chars())
 }
 
 /// `error_policy: retry` without a `retry_config` retries by the defaults.
