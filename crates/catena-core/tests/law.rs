@@ -10,6 +10,7 @@ use catena_core::{
 use catena_testkit::{
     Recovery, Sim, draft,
     random::{self, Mood},
+    sim,
 };
 use proptest::prelude::*;
 
@@ -81,6 +82,23 @@ fn check_losses(full: &Sim<'_>) {
     }
 }
 
+/// Cut anywhere, with its attempts still there, an execution goes on to the very same journal.
+fn every_prefix_recovers(
+    steps: draft::Steps,
+    script: &sim::Script<'_>,
+    slots: u32,
+) -> Result<(), TestCaseError> {
+    let chain = Arc::new(draft::chain(steps));
+    let full = Sim::start(&chain, script, slots).run();
+    check_journal(&full);
+    for len in 1..=full.journal.len() {
+        let again = Sim::recover(&full, len, Recovery::Reattached).run();
+        prop_assert_eq!(&again.journal, &full.journal, "cut at {}", len);
+    }
+    prop_assert_eq!(full.reread(), full.state);
+    Ok(())
+}
+
 fn cases(n: u32) -> ProptestConfig {
     ProptestConfig { cases: n, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -93,15 +111,7 @@ proptest! {
     fn every_prefix_recovers_to_the_same_journal(
         steps in random::steps(Mood::Racy), seed: u64, failures in 0u64..40, slots in 1u32..4,
     ) {
-        let chain = Arc::new(draft::chain(steps));
-        let script = random::script(seed, failures);
-        let full = Sim::start(&chain, &script, slots).run();
-        check_journal(&full);
-        for len in 1..=full.journal.len() {
-            let again = Sim::recover(&full, len, Recovery::Reattached).run();
-            prop_assert_eq!(&again.journal, &full.journal, "cut at {}", len);
-        }
-        prop_assert_eq!(full.reread(), full.state);
+        every_prefix_recovers(steps, &random::script(seed, failures), slots)?;
     }
 
     /// A snapshot taken anywhere is the state that it was taken of.
@@ -185,14 +195,6 @@ proptest! {
     fn every_prefix_with_large_values_recovers_to_the_same_journal(
         steps in random::steps(Mood::Large), seed: u64, failures in 0u64..30, slots in 1u32..4,
     ) {
-        let chain = Arc::new(draft::chain(steps));
-        let script = random::script(seed, failures);
-        let full = Sim::start(&chain, &script, slots).run();
-        check_journal(&full);
-        for len in 1..=full.journal.len() {
-            let again = Sim::recover(&full, len, Recovery::Reattached).run();
-            prop_assert_eq!(&again.journal, &full.journal, "cut at {}", len);
-        }
-        prop_assert_eq!(full.reread(), full.state);
+        every_prefix_recovers(steps, &random::script(seed, failures), slots)?;
     }
 }

@@ -1,17 +1,10 @@
-//! The wire form of `check -o json`. Its shape is a contract; the domain types may change without it.
+//! The wire form of a problem, as `check -o json` lists them. Its shape is a contract; the domain types may change without it.
 
 use serde::Serialize;
 
 use crate::code::Code;
 use crate::problem::{Problem, Severity};
 use crate::source::Source;
-
-/// The document: an empty list for a clean file.
-#[derive(Debug, Serialize)]
-pub struct CheckDocument {
-    pub schema: &'static str,
-    pub problems: Vec<ProblemDto>,
-}
 
 /// Positions from 1, columns in characters; the end is the place after the last character.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,14 +18,6 @@ pub struct ProblemDto {
     pub end_line: usize,
     pub end_column: usize,
     pub help: Option<String>,
-}
-
-impl CheckDocument {
-    pub const SCHEMA: &'static str = "catena/v1";
-
-    pub fn new(problems: Vec<ProblemDto>) -> CheckDocument {
-        CheckDocument { schema: CheckDocument::SCHEMA, problems }
-    }
 }
 
 impl ProblemDto {

@@ -4,12 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
+mod places;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use catena_spec::language::{CHAIN_KEYS, KINDS, STEP_KEYS};
 use catena_spec::{Colour, NoFiles, Source, check, render};
+use places::places;
 use serde_json::{Map, Value, json};
 
 /// How long it goes on. What is tried first is the same each time; how far it comes is the machine's.
@@ -42,20 +45,6 @@ fn definitions() -> Vec<Value> {
     // The bombs take their time and show nothing here.
     let texts = texts.filter(|text| text.len() < 20_000);
     texts.filter_map(|text| serde_saphyr::from_str(&text).ok()).collect()
-}
-
-/// Every place in a value, as a JSON pointer.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    match value {
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{at}/{i}"), found));
-        }
-        Value::Object(fields) => fields.iter().for_each(|(key, field)| {
-            places(field, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
-        }),
-        _ => {}
-    }
 }
 
 fn some_value(chance: &mut Chance) -> Value {

@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
+mod places;
+
 use std::fs;
 use std::path::Path;
 
 use catena_spec::{NoFiles, Source, check, has_structure, schema};
 use jsonschema::Validator;
+use places::places;
 use serde_json::{Value, json};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
@@ -26,20 +29,6 @@ fn fixtures() -> Vec<(String, Value)> {
         Some((path.file_name().unwrap().to_string_lossy().into_owned(), json))
     };
     files.iter().filter_map(read).collect()
-}
-
-/// Every place in a value, as a JSON pointer.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    match value {
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{at}/{i}"), found));
-        }
-        Value::Object(fields) => fields.iter().for_each(|(key, field)| {
-            places(field, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
-        }),
-        _ => {}
-    }
 }
 
 struct Agreement {

@@ -1,8 +1,8 @@
 //! A step: its one kind, and its keys against that kind.
 
-use super::{Structure, What, key_later, report::kind_later};
+use super::{Structure, What, find_word, key_later, report::kind_later};
 use crate::code::Code;
-use crate::language::{Fit, KINDS, Key, Kind, STEP_KEYS, Since, find, find_kind};
+use crate::language::{Fit, KINDS, Key, Kind, POLICIES, STEP_KEYS, Since, find, find_kind};
 use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
 use crate::suggest::{did_you_mean, elsewhere, kind_elsewhere, nearest, written_here};
@@ -90,10 +90,8 @@ impl Structure<'_> {
 
     fn alternative(&mut self, node: &Node) {
         let Some(policy) = node.get("error_policy") else { return };
-        let is_alternative = policy
-            .value
-            .text(self.source)
-            .is_some_and(|text| ["alternative", "ALTERNATIVE"].contains(&&*text));
+        let text = policy.value.text(self.source).unwrap_or_default();
+        let is_alternative = find_word(&text, POLICIES).is_some_and(|word| word.name == "alternative");
         if is_alternative && node.get("alternative").is_none() {
             let message = "`error_policy: alternative` needs the key `alternative`";
             let problem = Problem::new(Code::MissingKey, policy.key.span, message);
