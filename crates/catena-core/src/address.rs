@@ -62,6 +62,9 @@ impl State {
             Origin::Undo { visit } => {
                 self.write_visit(visit, text);
                 text.push_str(".undo");
+                if self.frame(no).nth_undo > 1 {
+                    text.push_str(&format!("~{}", self.frame(no).nth_undo));
+                }
             }
         }
         text.push('/');

@@ -1,7 +1,7 @@
 //! What an execution can be told, and what it answers when it refuses.
 
 use crate::{
-    event::{Answer, Event, Trigger},
+    event::{Answer, Event, Resolution, Trigger},
     ids::{AttemptNo, VisitNo},
     time::Timestamp,
     value::{Blob, Stored, Value},
@@ -35,6 +35,13 @@ pub enum Command {
     },
     CancelExecution {
         rollback: bool,
+    },
+    PauseExecution,
+    ResumeExecution,
+    /// A person answers for a visit that waits for that.
+    ResolveVisit {
+        visit: VisitNo,
+        resolution: Resolution,
     },
     /// Whatever can go on goes on: after a crash, at a timer, with new slots.
     Advance,
@@ -73,4 +80,10 @@ pub enum Rejection {
     Undoing,
     #[error("the execution is being cancelled already")]
     AlreadyCancelling,
+    #[error("the execution is paused already")]
+    AlreadyPaused,
+    #[error("the execution is not paused")]
+    NotPaused,
+    #[error("visit {visit} waits for no answer")]
+    NotAsking { visit: VisitNo },
 }

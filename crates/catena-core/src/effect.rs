@@ -42,6 +42,12 @@ impl State {
             | Event::VisitCancelled { .. }
             | Event::VisitInDoubt { .. }
             | Event::VisitQuarantined { .. }
+            | Event::VisitResolved { .. }
+            | Event::NextDelayed { .. }
+            | Event::DelayElapsed { .. }
+            | Event::ExecutionPaused {}
+            | Event::ExecutionResumed {}
+            | Event::ExecutionTimedOut { .. }
             | Event::Jumped { .. }
             | Event::BlockStopping { .. }
             | Event::BlockEnded { .. }

@@ -68,6 +68,15 @@ pub enum Event {
     TimerFired {
         visit: VisitNo,
     },
+    /// `run_next_after`: the next step of the block is entered no sooner.
+    NextDelayed {
+        frame: FrameNo,
+        after: VisitNo,
+        wake_at: Timestamp,
+    },
+    DelayElapsed {
+        frame: FrameNo,
+    },
     /// The attempt was lost and may run again: the visit waits for a slot once more.
     AttemptRequeued {
         visit: VisitNo,
@@ -99,6 +108,11 @@ pub enum Event {
     VisitQuarantined {
         visit: VisitNo,
     },
+    /// A person has answered for a visit that waited for that.
+    VisitResolved {
+        visit: VisitNo,
+        resolution: Resolution,
+    },
     Jumped {
         frame: FrameNo,
         from: VisitNo,
@@ -115,6 +129,13 @@ pub enum Event {
     },
     CancelRequested {
         rollback: bool,
+    },
+    /// Nothing new starts until it is resumed; no clock stops.
+    ExecutionPaused {},
+    ExecutionResumed {},
+    /// The chain's own limit has passed: everything stops, and that is its end.
+    ExecutionTimedOut {
+        limit_ms: u64,
     },
     UndoStarted {},
     ExecutionEnded {
@@ -144,6 +165,10 @@ pub enum Plan {
     Items(Vec<Value>),
     /// These names, at once.
     Values(Vec<(String, Value)>),
+    /// Nothing until this instant.
+    Wait {
+        until: Timestamp,
+    },
     Skip(SkipReason),
     Fail(Failure),
 }
@@ -225,6 +250,27 @@ pub enum StopReason {
     Failed(Failure),
     /// Enough completed below it.
     Satisfied,
+    /// The visit has had all its time.
+    TimedOut {
+        limit_ms: u64,
+    },
+}
+
+/// What a person answers for a visit in doubt or in quarantine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It did its work, and this is what it left.
+    Completed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Value>,
+    },
+    /// It did not, and its policy says what follows; it is not tried again.
+    Failed {},
+    /// Another attempt.
+    RunAgain {},
+    /// The whole execution is given up: it stops and fails.
+    GiveUp {},
 }
 
 /// What a failed visit does to what is around it.
@@ -267,6 +313,8 @@ impl Event {
             Self::AttemptEnded { .. } => "attempt_ended",
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::TimerFired { .. } => "timer_fired",
+            Self::NextDelayed { .. } => "next_delayed",
+            Self::DelayElapsed { .. } => "delay_elapsed",
             Self::AttemptRequeued { .. } => "attempt_requeued",
             Self::VisitStopping { .. } => "visit_stopping",
             Self::VisitCompleted { .. } => "visit_completed",
@@ -274,10 +322,14 @@ impl Event {
             Self::VisitCancelled { .. } => "visit_cancelled",
             Self::VisitInDoubt { .. } => "visit_in_doubt",
             Self::VisitQuarantined { .. } => "visit_quarantined",
+            Self::VisitResolved { .. } => "visit_resolved",
             Self::Jumped { .. } => "jumped",
             Self::BlockStopping { .. } => "block_stopping",
             Self::BlockEnded { .. } => "block_ended",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::ExecutionPaused {} => "execution_paused",
+            Self::ExecutionResumed {} => "execution_resumed",
+            Self::ExecutionTimedOut { .. } => "execution_timed_out",
             Self::UndoStarted {} => "undo_started",
             Self::ExecutionEnded { .. } => "execution_ended",
         }
@@ -298,14 +350,20 @@ impl Event {
             | Self::VisitFailed { visit, .. }
             | Self::VisitCancelled { visit }
             | Self::VisitInDoubt { visit }
-            | Self::VisitQuarantined { visit } => Some(visit),
+            | Self::VisitQuarantined { visit }
+            | Self::VisitResolved { visit, .. } => Some(visit),
             Self::Jumped { from, .. } => Some(from),
+            Self::NextDelayed { after, .. } => Some(after),
             Self::ExecutionCreated { .. }
             | Self::ExecutionStarted {}
             | Self::BlockOpened { .. }
             | Self::BlockStopping { .. }
             | Self::BlockEnded { .. }
             | Self::CancelRequested { .. }
+            | Self::DelayElapsed { .. }
+            | Self::ExecutionPaused {}
+            | Self::ExecutionResumed {}
+            | Self::ExecutionTimedOut { .. }
             | Self::UndoStarted {}
             | Self::ExecutionEnded { .. } => None,
         }
@@ -321,10 +379,11 @@ impl Event {
                 Plan::Attempt(input) => input.values().collect(),
                 Plan::Items(items) => items.iter().collect(),
                 Plan::Values(values) => values.iter().map(|(_, value)| value).collect(),
-                Plan::Blocks | Plan::Skip(_) | Plan::Fail(_) => Vec::new(),
+                Plan::Blocks | Plan::Wait { .. } | Plan::Skip(_) | Plan::Fail(_) => Vec::new(),
             },
             Self::AttemptEnded { answer: Answer::Succeeded { value }, .. } => value.iter().collect(),
             Self::VisitCompleted { result, .. } => result.iter().collect(),
+            Self::VisitResolved { resolution: Resolution::Completed { value }, .. } => value.iter().collect(),
             Self::AttemptEnded { .. }
             | Self::ExecutionStarted {}
             | Self::BlockOpened { .. }
@@ -337,10 +396,16 @@ impl Event {
             | Self::VisitCancelled { .. }
             | Self::VisitInDoubt { .. }
             | Self::VisitQuarantined { .. }
+            | Self::VisitResolved { .. }
+            | Self::NextDelayed { .. }
+            | Self::DelayElapsed { .. }
             | Self::Jumped { .. }
             | Self::BlockStopping { .. }
             | Self::BlockEnded { .. }
             | Self::CancelRequested { .. }
+            | Self::ExecutionPaused {}
+            | Self::ExecutionResumed {}
+            | Self::ExecutionTimedOut { .. }
             | Self::UndoStarted {} => Vec::new(),
         }
     }
@@ -363,10 +428,16 @@ impl Event {
             | Self::VisitCancelled { .. }
             | Self::VisitInDoubt { .. }
             | Self::VisitQuarantined { .. }
+            | Self::VisitResolved { .. }
+            | Self::NextDelayed { .. }
+            | Self::DelayElapsed { .. }
             | Self::Jumped { .. }
             | Self::BlockStopping { .. }
             | Self::BlockEnded { .. }
             | Self::CancelRequested { .. }
+            | Self::ExecutionPaused {}
+            | Self::ExecutionResumed {}
+            | Self::ExecutionTimedOut { .. }
             | Self::UndoStarted {}
             | Self::ExecutionEnded { .. } => None,
         }

@@ -28,12 +28,14 @@ pub enum FailureType {
     Lost,
     /// A jump entered a step more often than `max_visits` allows.
     VisitLimit,
+    /// A person gave the execution up.
+    GivenUp,
     /// The type that a step's code raised, or that `fail` gives.
     Raised(String),
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 11] = [
+    const NAMED: [(Self, &'static str); 12] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
@@ -45,6 +47,7 @@ impl FailureType {
         (Self::ResultTooLarge, "result_too_large"),
         (Self::Lost, "lost"),
         (Self::VisitLimit, "visit_limit"),
+        (Self::GivenUp, "given_up"),
     ];
 
     pub fn as_str(&self) -> &str {
@@ -108,6 +111,20 @@ impl Failure {
     /// A failure that would come again in the same way.
     pub fn lasting(kind: FailureType, message: impl Into<String>) -> Self {
         Self { retriable: false, ..Self::new(kind, message) }
+    }
+
+    /// `what` was not done in its time.
+    pub fn timed_out(what: &str, limit_ms: u64) -> Self {
+        let seconds = limit_ms as f64 / 1_000.0;
+        Self::new(FailureType::Timeout, format!("{what} was not done after {seconds} s"))
+    }
+
+    pub(crate) fn given_up() -> Self {
+        Self::lasting(FailureType::GivenUp, "the execution was given up")
+    }
+
+    pub(crate) fn answered_failed() -> Self {
+        Self::lasting(FailureType::Lost, "nobody saw its end, and a person answered that it failed")
     }
 
     #[must_use]

@@ -38,5 +38,6 @@ pub use time::Timestamp;
 pub use value::{Loaded, Value};
 
 /// The revision of the decisions in this crate. The first event of an execution pins it: code that decides
-/// differently is a new revision, and old executions go on under theirs.
+/// differently is a new revision, and old executions go on under theirs. Which of two things at one instant comes
+/// first is no part of that: an execution goes on from its journal, whatever that order was.
 pub const ENGINE_REV: u32 = 1;

@@ -17,6 +17,12 @@ impl Timestamp {
         Self(self.0.saturating_add(us))
     }
 
+    /// The instant `us` microseconds later, or earlier where that is negative.
+    #[must_use]
+    pub fn plus_micros(self, us: i64) -> Self {
+        Self(self.0.saturating_add(us))
+    }
+
     /// How long after `earlier` this is, in microseconds; 0 where it is not.
     pub fn micros_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)

@@ -16,7 +16,7 @@ use catena_core::{
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, id, parallel, set, task},
+    draft::{Change, Steps, chain, for_each, group, id, parallel, set, task, wait},
     sim::{fail, succeed},
 };
 use serde_json::{Value as Json, json};
@@ -68,11 +68,22 @@ fn fixtures() -> Vec<(&'static str, Steps, Script)> {
         "last" => (fail("no more"), 1),
         _ => (succeed(format!("{address} {}", "x".repeat(INLINE_MAX_BYTES))), 5),
     };
+    let clock = vec![
+        wait("rest", 500),
+        task("a").delays(1_000),
+        group("block", vec![task("b").retry(3)]).within(250).policy(ErrorPolicy::Continue),
+        task("c"),
+    ];
+    let slow: Script = |address, _| match address {
+        "block/b" => (fail("not yet"), 60),
+        _ => (succeed(1), 10),
+    };
     vec![
         ("saga", saga, outcomes),
         ("quarantined", once, lost),
         ("secrets", secrets, done),
         ("large", large, pages),
+        ("clock", clock, slow),
     ]
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
         Work::File { .. }
         | Work::Function { .. }
         | Work::Set { .. }
+        | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
         | Work::ForEach { .. } => false,

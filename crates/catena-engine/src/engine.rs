@@ -13,7 +13,7 @@ use std::{
 use catena_core::ExecutionId;
 use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner, Secrets, Sources};
 use catena_store::{
-    Actor, ExecutionFilter, ExecutionRow, Lease, Store,
+    Actor, ExecutionFilter, ExecutionRow, InboxCommand, Lease, Store,
     sqlite::{HostLock, SqliteStore},
 };
 
@@ -118,7 +118,12 @@ impl Engine {
 
     /// Asks an execution to end; returns when that is durable. Its end comes as an event.
     pub fn cancel(&self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
-        self.ask(|reply| Input::Cancel { execution, rollback, actor, reply })
+        self.tell(execution, InboxCommand::Cancel { rollback }, actor)
+    }
+
+    /// Tells an execution something; returns when what follows from it at once is durable.
+    pub fn tell(&self, execution: ExecutionId, command: InboxCommand, actor: Actor) -> Result<(), Error> {
+        self.ask(|reply| Input::Tell { execution, command, actor, reply })
     }
 
     fn ask<T: Send + 'static>(

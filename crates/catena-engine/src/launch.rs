@@ -64,6 +64,7 @@ fn runner_of<B>(work: &Work<B>) -> Runner {
         | Work::Command { .. }
         | Work::File { .. }
         | Work::Set { .. }
+        | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
         | Work::ForEach { .. } => Runner::Process,

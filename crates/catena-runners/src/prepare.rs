@@ -50,6 +50,7 @@ pub(crate) fn launch(
         Work::File { file, .. } => file::invocation(file, places, files)?,
         Work::Function { .. }
         | Work::Set { .. }
+        | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
         | Work::ForEach { .. } => return Err(cannot_start("the step's kind has no process")),

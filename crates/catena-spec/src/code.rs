@@ -63,6 +63,7 @@ codes! {
     TooManyBranches = "C0216", Error, "More branches are waited for than there are";
     TooLong = "C0217", Error, "A duration that nobody can mean";
     IdleKeyword = "C0218", Warning, "A keyword of JSON Schema that is not checked";
+    BadInstant = "C0219", Error, "An instant that cannot be read";
 
     NotAnIdentifier = "C0301", Error, "A name that expressions could not use";
     ReservedName = "C0302", Error, "A name that the language keeps for itself";

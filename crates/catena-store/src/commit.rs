@@ -1,6 +1,6 @@
 //! What is written together or not at all.
 
-use catena_core::{Event, ExecutionId, State, Timestamp, VisitNo, value::Blob};
+use catena_core::{Command, Event, ExecutionId, State, Timestamp, VisitNo, event::Resolution, value::Blob};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -115,14 +115,28 @@ pub enum Record {
     },
 }
 
-/// A command from outside that waits for its execution to be in memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A command from outside for one execution. Its stored form is fixed, as that of events is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InboxCommand {
     Cancel { rollback: bool },
+    Pause {},
+    Resume {},
+    Resolve { visit: VisitNo, resolution: Resolution },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl From<InboxCommand> for Command {
+    fn from(command: InboxCommand) -> Self {
+        match command {
+            InboxCommand::Cancel { rollback } => Self::CancelExecution { rollback },
+            InboxCommand::Pause {} => Self::PauseExecution,
+            InboxCommand::Resume {} => Self::ResumeExecution,
+            InboxCommand::Resolve { visit, resolution } => Self::ResolveVisit { visit, resolution },
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct InboxItem {
     pub id: u64,
     pub execution: ExecutionId,

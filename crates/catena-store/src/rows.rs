@@ -62,7 +62,8 @@ pub fn project_execution(state: &State) -> ExecutionRow {
         Phase::Created | Phase::Running | Phase::Undoing => (None, None, None),
     };
     let agenda = state.agenda();
-    let owned = state.is_at_work() || agenda.halted().next().is_some() || state.is_stuck();
+    let asks = agenda.halted().next().is_some() || state.is_stuck() || state.is_paused();
+    let owned = state.is_at_work() || asks;
     ExecutionRow {
         id: state.id(),
         chain: state.chain().name.as_str().to_owned(),

@@ -3,7 +3,8 @@
 use catena_core::{
     Chain,
     chain::{
-        Branch, ChainName, Draft, ErrorPolicy, NextLogic, Repeat, StepDraft, Target, Undo, WaitFor, Work,
+        Branch, ChainName, Draft, ErrorPolicy, NextLogic, Repeat, StepDraft, Target, Undo, Wait, WaitFor,
+        Work,
     },
     expr::Expr,
     ids::StepId,
@@ -36,6 +37,10 @@ pub fn task(name: &str) -> StepDraft {
 pub fn set(name: &str, value: &str) -> StepDraft {
     let values = vec![(name.to_owned(), Template::Expr(expr(value)))];
     StepDraft::new(id(name), Work::Set { values })
+}
+
+pub fn wait(name: &str, ms: u64) -> StepDraft {
+    StepDraft::new(id(name), Work::Wait { wait: Wait::ForMs(ms) })
 }
 
 pub fn group(name: &str, block: Steps) -> StepDraft {
@@ -72,6 +77,12 @@ pub trait Change: Sized {
     fn named(self, name: &str) -> Self;
     #[must_use]
     fn when(self, condition: &str) -> Self;
+    /// `run_next_after`.
+    #[must_use]
+    fn delays(self, ms: u64) -> Self;
+    /// `timeout.total`.
+    #[must_use]
+    fn within(self, ms: u64) -> Self;
 }
 
 impl Change for StepDraft {
@@ -105,6 +116,16 @@ impl Change for StepDraft {
 
     fn when(mut self, condition: &str) -> Self {
         self.when = Some(expr(condition));
+        self
+    }
+
+    fn delays(mut self, ms: u64) -> Self {
+        self.delay_next_ms = ms;
+        self
+    }
+
+    fn within(mut self, ms: u64) -> Self {
+        self.total_timeout_ms = Some(ms);
         self
     }
 }

@@ -8,7 +8,7 @@ use catena_core::{
 use proptest::prelude::*;
 
 use crate::{
-    draft::{Change, Steps, for_each, group, id, parallel, set, task},
+    draft::{Change, Steps, for_each, group, id, parallel, set, task, wait},
     sim::{fail, succeed},
 };
 
@@ -34,8 +34,14 @@ enum Shape {
         undo: bool,
         if_started: bool,
         once: bool,
+        clock: Clock,
     },
     Set,
+    /// Waits, and holds up what is behind it.
+    Wait {
+        ms: u16,
+        delay_ms: u16,
+    },
     Group {
         steps: Vec<Shape>,
         again: bool,
@@ -57,6 +63,14 @@ enum Shape {
     },
 }
 
+/// What of a task has to do with time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    delay_ms: u16,
+    /// Which end comes first depends on timing.
+    within_ms: Option<u16>,
+}
+
 /// Random chains of some nesting, as drafts with ids `s0`, `s1`, … in order of definition.
 pub fn steps(mood: Mood) -> impl Strategy<Value = Steps> {
     let block = prop::collection::vec(shape(mood), 1..5);
@@ -69,12 +83,23 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
         2 => Just(Some(ErrorPolicy::Continue)),
         2 => Just(Some(ErrorPolicy::Rollback)),
     ];
-    let task = (any::<bool>(), policy, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
-        |(retry, policy, undo, if_started, once)| Shape::Task { retry, policy, undo, if_started, once },
-    );
+    let is_racy = matches!(mood, Mood::Racy | Mood::Large);
+    let within = if is_racy { prop::option::weighted(0.2, 0u16..80).boxed() } else { Just(None).boxed() };
+    let delay = prop_oneof![3 => Just(0u16), 1 => 0u16..100];
+    let clock = (delay.clone(), within).prop_map(|(delay_ms, within_ms)| Clock { delay_ms, within_ms });
+    let task = (any::<bool>(), policy, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1), clock)
+        .prop_map(|(retry, policy, undo, if_started, once, clock)| Shape::Task {
+            retry,
+            policy,
+            undo,
+            if_started,
+            once,
+            clock,
+        });
+    let wait = (0u16..100, delay).prop_map(|(ms, delay_ms)| Shape::Wait { ms, delay_ms });
     let large = (1u8..3).prop_map(|items| Shape::Large { items });
     let larges = u32::from(mood == Mood::Large);
-    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set), larges => large];
+    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set), 1 => wait, larges => large];
     leaf.prop_recursive(3, 24, 4, move |inner| {
         let steps = prop::collection::vec(inner, 1..4);
         let group = (steps.clone(), any::<bool>(), any::<bool>())
@@ -82,7 +107,6 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
         let each = (0u8..4, prop::option::of(1u32..3), 0u32..3, steps.clone()).prop_map(
             |(items, max_parallel, tolerate, steps)| Shape::ForEach { items, max_parallel, tolerate, steps },
         );
-        let is_racy = matches!(mood, Mood::Racy | Mood::Large);
         let first_wins = if is_racy { any::<bool>().boxed() } else { Just(false).boxed() };
         let parallel = (prop::collection::vec(steps, 1..4), first_wins)
             .prop_map(|(branches, first_wins)| Shape::Parallel { branches, first_wins });
@@ -119,8 +143,10 @@ impl Namer {
     fn step(&mut self, shape: &Shape) -> StepDraft {
         let name = self.name();
         match shape {
-            Shape::Task { retry, policy, undo, if_started, once } => {
+            Shape::Task { retry, policy, undo, if_started, once, clock } => {
                 let mut step = if *retry { task(&name).retry(3) } else { task(&name) };
+                step.delay_next_ms = clock.delay_ms.into();
+                step.total_timeout_ms = clock.within_ms.map(u64::from);
                 step.error_policy = *policy;
                 if *once {
                     step.effect = EffectKind::AtMostOnce;
@@ -135,6 +161,7 @@ impl Namer {
                 let values = vec![(name.clone(), catena_core::template::Template::constant(1))];
                 StepDraft::new(id(&name), Work::Set { values })
             }
+            Shape::Wait { ms, delay_ms } => wait(&name, (*ms).into()).delays((*delay_ms).into()),
             Shape::Group { steps, again, undo } => self.group(&name, steps, *again, *undo),
             Shape::ForEach { items, max_parallel, tolerate, steps } => {
                 let items: Vec<u8> = (0..*items).collect();

@@ -7,7 +7,7 @@ use catena_engine::{
     Engine, Error, Reach, StartRequest, Started,
     host::{HostClient, HostSocket},
 };
-use catena_store::{Actor, Entry, Store, sqlite::SqliteStore};
+use catena_store::{Actor, Entry, InboxCommand, Store, sqlite::SqliteStore};
 
 use crate::{
     exit::{Code, Failure},
@@ -94,10 +94,10 @@ impl Host {
         }
     }
 
-    pub(crate) fn cancel(&mut self, execution: ExecutionId) -> Result<(), Error> {
+    pub(crate) fn tell(&mut self, execution: ExecutionId, command: InboxCommand) -> Result<(), Error> {
         match self {
-            Self::Here { engine, .. } => engine.cancel(execution, false, actor()),
-            Self::There(client) => client.cancel(execution, false, actor()),
+            Self::Here { engine, .. } => engine.tell(execution, command, actor()),
+            Self::There(client) => client.tell(execution, command, actor()),
         }
     }
 }

@@ -14,6 +14,8 @@ mod preview;
 mod start;
 #[path = "cli/talk.rs"]
 mod talk;
+#[path = "cli/time.rs"]
+mod time;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -95,6 +97,14 @@ impl From<Output> for Done {
 }
 
 impl Done {
+    /// Success, and words of what it says.
+    fn says(&self, words: &[&str]) {
+        assert_eq!(self.code, 0, "{self:?}");
+        for word in words {
+            assert!(self.err.contains(word), "`{word}` is not in {self:?}");
+        }
+    }
+
     /// The exit code, words of the message, and a next step.
     fn fails(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
@@ -260,8 +270,8 @@ fn bad_input_says_what_where_and_what_to_do() {
         "steps:\n  - {shell: echo, env: {A: '{wether}'}}\nvariables: {weather: 1}\n",
         &["`weather`"],
     );
-    place.write("later.yaml", "steps:\n  - wait: {for: 5m}\n");
-    place.run(&["run", "later.yaml"]).fails(3, &["later.yaml:2:5", "does not run `wait` in line 2 yet"]);
+    place.write("later.yaml", "steps:\n  - chain: other\n");
+    place.run(&["run", "later.yaml"]).fails(3, &["later.yaml:2:5", "does not run `chain` in line 2 yet"]);
     let document = place.json(&["run", "later.yaml", "-o", "json"]);
     assert_eq!(document["problems"][0]["severity"], "error", "here it is what the start failed of");
     assert_eq!(place.run(&["check", "later.yaml"]).code, 0, "the definition itself is sound");

@@ -29,6 +29,7 @@ pub struct Draft {
     pub workdir: Option<String>,
     pub error_policy: Option<ErrorPolicy>,
     pub output: Option<Template>,
+    pub timeout_ms: Option<u64>,
     pub steps: Vec<StepDraft>,
 }
 
@@ -45,10 +46,12 @@ pub struct StepDraft {
     pub output: Option<Arc<serde_json::Value>>,
     pub retry: Option<Retry>,
     pub timeout_ms: Option<u64>,
+    pub total_timeout_ms: Option<u64>,
     pub error_policy: Option<ErrorPolicy>,
     pub undo: Option<Undo<Vec<StepDraft>>>,
     pub effect: EffectKind,
     pub next: Option<NextLogic<StepId>>,
+    pub delay_next_ms: u64,
 }
 
 /// Why a draft is no chain.
@@ -76,6 +79,7 @@ impl Draft {
             workdir: None,
             error_policy: None,
             output: None,
+            timeout_ms: None,
             steps,
         }
     }
@@ -94,6 +98,7 @@ impl Draft {
             workdir: self.workdir,
             error_policy: self.error_policy,
             output: self.output,
+            timeout_ms: self.timeout_ms,
             steps,
             blocks: flat.blocks,
             lookups: super::Lookups::default(),
@@ -113,10 +118,12 @@ impl StepDraft {
             output: None,
             retry: None,
             timeout_ms: None,
+            total_timeout_ms: None,
             error_policy: None,
             undo: None,
             effect: EffectKind::Idempotent,
             next: None,
+            delay_next_ms: 0,
         }
     }
 }
@@ -180,10 +187,12 @@ impl Flattener {
             output: draft.output,
             retry: draft.retry,
             timeout_ms: draft.timeout_ms,
+            total_timeout_ms: draft.total_timeout_ms,
             error_policy: draft.error_policy,
             undo,
             effect: draft.effect,
             next: None,
+            delay_next_ms: draft.delay_next_ms,
         });
         Ok(ix)
     }
@@ -201,6 +210,7 @@ impl Flattener {
             Work::File { file, process } => Work::File { file, process },
             Work::Function { function, parameters } => Work::Function { function, parameters },
             Work::Set { values } => Work::Set { values },
+            Work::Wait { wait } => Work::Wait { wait },
             Work::Group { block } => Work::Group { block: self.block(block, Some(outer), owner)? },
             Work::ForEach { repeat, block } => {
                 Work::ForEach { repeat, block: self.block(block, Some(outer), owner)? }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     draft::{Draft, DraftError, StepDraft},
     params::{Param, ParamProblem},
-    work::{Branch, FileStep, Interpreter, Parse, Process, Repeat, WaitFor, Work},
+    work::{Branch, FileStep, Interpreter, Parse, Process, Repeat, Wait, WaitFor, Work},
 };
 use crate::{
     expr::Expr,
@@ -59,6 +59,9 @@ pub struct Chain {
     pub error_policy: Option<ErrorPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Template>,
+    /// Limits the execution from its start; what stops it is its end, failed of type `timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
     steps: Vec<Step>,
     blocks: Vec<Block>,
     #[serde(skip)]
@@ -118,6 +121,10 @@ pub struct Step {
     /// looks whether it was cancelled, and has no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Limits the visit from its entry: attempts, the pauses between them, waiting for a slot, and all that a
+    /// block has in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_policy: Option<ErrorPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +133,14 @@ pub struct Step {
     pub effect: EffectKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<NextLogic<StepIx>>,
+    /// `run_next_after`: how long the step after this one waits, 0 for not at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delay_next_ms: u64,
+}
+
+// serde passes the field by reference.
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Step {

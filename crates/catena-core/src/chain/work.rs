@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{expr::Expr, ids::StepId, secret::SecretName, template::Template};
+use crate::{expr::Expr, ids::StepId, secret::SecretName, template::Template, time::Timestamp};
 
 /// A step's kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Work<B> {
     Function { function: String, parameters: Template },
     /// Names with their values.
     Set { values: Vec<(String, Template)> },
+    /// A durable pause: costs no attempt and no slot.
+    Wait { wait: Wait },
     /// A block of its own.
     Group { block: B },
     /// Several blocks side by side.
@@ -94,6 +96,28 @@ pub struct Branch<B> {
     pub block: B,
 }
 
+/// What a `wait` step waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// This many milliseconds from the moment that the step is entered.
+    ForMs(u64),
+    /// As long as the expression says then: seconds, or text such as `1h30m`.
+    For(Expr),
+    Until(Timestamp),
+    /// The instant that the expression gives when the step is entered.
+    UntilExpr(Expr),
+}
+
+impl Wait {
+    fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::For(expr) | Self::UntilExpr(expr) => Some(expr),
+            Self::ForMs(_) | Self::Until(_) => None,
+        }
+    }
+}
+
 /// How many branches must complete; the others are then cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +148,7 @@ impl<B> Work<B> {
             Self::File { .. } => "file",
             Self::Function { .. } => "function",
             Self::Set { .. } => "set",
+            Self::Wait { .. } => "wait",
             Self::Group { .. } => "steps",
             Self::Parallel { .. } => "parallel",
             Self::ForEach { .. } => "for_each",
@@ -140,6 +165,7 @@ impl<B> Work<B> {
             Self::Command { argv, .. } => argv.iter().flat_map(Template::exprs).collect(),
             Self::Function { parameters, .. } => parameters.exprs(),
             Self::Set { values } => values.iter().flat_map(|(_, value)| value.exprs()).collect(),
+            Self::Wait { wait } => wait.expr().into_iter().collect(),
             Self::ForEach { repeat, .. } => vec![&repeat.items],
             Self::Shell { .. } | Self::File { .. } | Self::Group { .. } | Self::Parallel { .. } => Vec::new(),
         };
@@ -164,7 +190,8 @@ impl<B> Work<B> {
             | Self::Command { .. }
             | Self::File { .. }
             | Self::Function { .. }
-            | Self::Set { .. } => Vec::new(),
+            | Self::Set { .. }
+            | Self::Wait { .. } => Vec::new(),
         }
     }
 
@@ -176,6 +203,7 @@ impl<B> Work<B> {
             }
             Self::Function { .. }
             | Self::Set { .. }
+            | Self::Wait { .. }
             | Self::Group { .. }
             | Self::Parallel { .. }
             | Self::ForEach { .. } => None,

@@ -33,28 +33,56 @@ impl Decider<'_> {
 
     pub(super) fn decide_answer(&mut self, visit: VisitNo, answer: Answer) {
         let frame = self.state.visit(visit).frame;
-        let must_stop = self.state.visit(visit).stopping.is_some() || self.state.is_closing(frame);
+        let stopping = self.state.visit(visit).stopping.clone();
+        let closing = self.state.is_closing(frame).then_some(StopReason::Cancelled);
+        let must_stop = closing.or(stopping);
         match answer {
             // What has had its effect has completed, even where nobody wants it any more: an undo must know.
             Answer::Succeeded { .. } => self.emit(Event::VisitCompleted { visit, result: None }),
             Answer::Lost { .. } if self.is_in_doubt(visit) => self.emit(Event::VisitInDoubt { visit }),
             Answer::Failed { .. } | Answer::TimedOut { .. } | Answer::Cancelled {} | Answer::Lost { .. }
-                if must_stop =>
+                if let Some(reason) = must_stop =>
             {
-                self.emit(Event::VisitCancelled { visit });
+                self.end_stopped(visit, reason);
             }
             Answer::Failed { failure } => self.retry_or_fail(visit, failure),
-            Answer::TimedOut { limit_ms } => self.retry_or_fail(visit, timed_out(limit_ms)),
+            Answer::TimedOut { limit_ms } => {
+                self.retry_or_fail(visit, Failure::timed_out("the attempt", limit_ms));
+            }
             Answer::Cancelled {} => {
                 let failure =
                     Failure::lasting(FailureType::Raised("cancelled".into()), "the step was cancelled");
                 self.fail(visit, failure);
             }
-            Answer::Lost { .. } if self.state.visit(visit).losses >= LOSSES_MAX => {
+            Answer::Lost { .. } if self.unforgiven_losses(visit) >= LOSSES_MAX => {
                 self.emit(Event::VisitQuarantined { visit });
             }
             Answer::Lost { .. } => self.emit(Event::AttemptRequeued { visit }),
         }
+    }
+
+    /// What neither runs nor has an answer ends at once where it has to stop.
+    pub(super) fn end_waiting(&mut self, visit: VisitNo) {
+        let is_closing = self.state.is_closing(self.state.visit(visit).frame);
+        let stopping = self.state.visit(visit).stopping.clone().filter(|_| !is_closing);
+        self.end_stopped(visit, stopping.unwrap_or(StopReason::Cancelled));
+    }
+
+    /// Ends a visit that had to stop, and did.
+    fn end_stopped(&mut self, visit: VisitNo, reason: StopReason) {
+        match reason {
+            StopReason::TimedOut { limit_ms } => {
+                self.fail(visit, Failure::timed_out("the step", limit_ms));
+            }
+            StopReason::Cancelled | StopReason::Failed(_) | StopReason::Satisfied => {
+                self.emit(Event::VisitCancelled { visit });
+            }
+        }
+    }
+
+    fn unforgiven_losses(&self, visit: VisitNo) -> u32 {
+        let visit = self.state.visit(visit);
+        visit.losses - visit.losses_forgiven
     }
 
     fn is_in_doubt(&self, visit: VisitNo) -> bool {
@@ -91,9 +119,4 @@ impl Decider<'_> {
         };
         self.emit(Event::VisitFailed { visit, failure, consequence });
     }
-}
-
-fn timed_out(limit_ms: u64) -> Failure {
-    let seconds = limit_ms as f64 / 1_000.0;
-    Failure::new(FailureType::Timeout, format!("not done after {seconds} s"))
 }

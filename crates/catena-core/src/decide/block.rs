@@ -30,9 +30,9 @@ impl Decider<'_> {
 
     /// Why a block is stopped from outside: the failure that a rollback is for, else a cancel.
     fn stop_cause(&self) -> BlockEnd {
-        match (self.state.cancel(), self.state.rollback()) {
-            (None, Some(failure)) => BlockEnd::Failed(failure.clone()),
-            (Some(_), _) | (None, None) => BlockEnd::Cancelled,
+        match (self.state.cancel(), self.state.verdict(), self.state.rollback()) {
+            (Some(_), _, _) | (None, None, None) => BlockEnd::Cancelled,
+            (None, Some(failure), _) | (None, None, Some(failure)) => BlockEnd::Failed(failure.clone()),
         }
     }
 
@@ -53,9 +53,14 @@ impl Decider<'_> {
         }
         let frame = self.state.frame(no);
         let next = self.state.chain().block(frame.block).steps.get(frame.cursor as usize).copied();
-        match next {
-            Some(step) => self.enter(no, step),
-            None => self.emit(Event::BlockEnded { frame: no, end: BlockEnd::Completed }),
+        match (next, frame.asks_delay) {
+            (Some(_), Some(after)) => {
+                let pause_ms = self.state.step_of(after).delay_next_ms;
+                let wake_at = self.outside.now.plus_ms(pause_ms);
+                self.emit(Event::NextDelayed { frame: no, after, wake_at });
+            }
+            (Some(step), None) => self.enter(no, step),
+            (None, _) => self.emit(Event::BlockEnded { frame: no, end: BlockEnd::Completed }),
         }
     }
 
@@ -76,6 +81,9 @@ impl Decider<'_> {
             StopReason::Cancelled => self.emit(Event::VisitCancelled { visit }),
             StopReason::Failed(failure) => self.fail(visit, failure),
             StopReason::Satisfied => self.complete_nest(visit),
+            StopReason::TimedOut { limit_ms } => {
+                self.fail(visit, Failure::timed_out("the step", limit_ms));
+            }
         }
     }
 
@@ -107,7 +115,8 @@ impl Decider<'_> {
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
-            | Work::Set { .. } => unreachable!("only block steps have frames"),
+            | Work::Set { .. }
+            | Work::Wait { .. } => unreachable!("only block steps have frames"),
         };
         let frame = FrameNo::next_of(self.state.frame_count());
         self.emit(Event::BlockOpened { frame, block, origin });
@@ -140,7 +149,8 @@ impl Decider<'_> {
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
-            | Work::Set { .. } => Value::null(),
+            | Work::Set { .. }
+            | Work::Wait { .. } => Value::null(),
         }
     }
 

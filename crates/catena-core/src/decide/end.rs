@@ -2,10 +2,11 @@
 
 use super::Decider;
 use crate::{
+    chain::ErrorPolicy,
     event::{BlockEnd, Event},
-    failure::Failure,
+    failure::{Failure, FailureType},
     ids::{BlockIx, FrameNo},
-    state::{FramePhase, Origin, Phase},
+    state::{FramePhase, Origin, Phase, UndoPhase},
     status::End,
     value::Value,
 };
@@ -39,7 +40,11 @@ impl Decider<'_> {
     }
 
     fn must_undo(&self) -> bool {
-        self.state.rollback().is_some() || self.state.cancel().is_some_and(|cancel| cancel.rollback)
+        let policy = self.state.chain().error_policy;
+        self.state.rollback().is_some()
+            || self.state.cancel().is_some_and(|cancel| cancel.rollback)
+            || (self.state.verdict().is_some_and(|failure| failure.kind == FailureType::Timeout)
+                && policy == Some(ErrorPolicy::Rollback))
     }
 
     fn end_without_undo(&mut self, end: BlockEnd) {
@@ -74,9 +79,13 @@ impl Decider<'_> {
     /// Takes back the visit that completed last, or ends when none is left.
     fn undo_next(&mut self) {
         let Some(visit) = self.state.undo_due().last().copied() else {
-            let error = self.state.rollback().cloned();
+            let error = self.state.rollback().or(self.state.verdict()).cloned();
             return self.end(End::RolledBack, error);
         };
+        if let UndoPhase::Failed(_) = self.state.visit(visit).undo {
+            // A person has given up what is left of it.
+            return self.end(End::Failed, self.state.verdict().cloned());
+        }
         let undo = self.state.step_of(visit).undo.as_ref().expect("only steps with an undo are due for one");
         let block = undo.block;
         let frame = FrameNo::next_of(self.state.frame_count());

@@ -1,6 +1,6 @@
 //! Entering a step: its condition, items and input are evaluated here, once, and stand in the event.
 
-use super::Decider;
+use super::{Decider, wait};
 use crate::{
     chain::{Chain, Process, Step, VISITS_MAX, VISITS_TOTAL_MAX, Work},
     event::{BlockEnd, Event, Input, Plan, SkipReason},
@@ -8,6 +8,7 @@ use crate::{
     failure::{Failure, FailureType},
     ids::{FrameNo, StepIx, VisitNo},
     template::{Part, Template, read_whole},
+    time::Timestamp,
     value::Value,
 };
 
@@ -20,7 +21,8 @@ impl Decider<'_> {
             let cause = BlockEnd::Failed(failure);
             return self.emit(Event::BlockStopping { frame, cause });
         }
-        let Some(plan) = self.evaluate(frame, |state, scope| plan(state.chain(), step, scope)) else {
+        let now = self.outside.now;
+        let Some(plan) = self.evaluate(frame, |state, scope| plan(state.chain(), step, now, scope)) else {
             return;
         };
         let plan = plan.and_then(|plan| self.keep_plan(plan)).unwrap_or_else(Plan::Fail);
@@ -40,17 +42,17 @@ impl Decider<'_> {
     }
 }
 
-fn plan(chain: &Chain, step: StepIx, scope: &dyn Scope) -> Result<Plan, Failure> {
+fn plan(chain: &Chain, step: StepIx, now: Timestamp, scope: &dyn Scope) -> Result<Plan, Failure> {
     let step = chain.step(step);
     if let Some(when) = &step.when
         && !when.eval_condition(scope)?
     {
         return Ok(Plan::Skip(SkipReason::When));
     }
-    plan_work(chain, step, scope)
+    plan_work(chain, step, now, scope)
 }
 
-fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Failure> {
+fn plan_work(chain: &Chain, step: &Step, now: Timestamp, scope: &dyn Scope) -> Result<Plan, Failure> {
     match &step.work {
         Work::Shell { process, .. } | Work::File { process, .. } => {
             Ok(Plan::Attempt(process_input(chain, process, scope)?))
@@ -73,6 +75,7 @@ fn plan_work(chain: &Chain, step: &Step, scope: &dyn Scope) -> Result<Plan, Fail
                 values.iter().map(|(name, value)| Ok((name.clone(), value.eval(scope)?))).collect();
             Ok(Plan::Values(values?))
         }
+        Work::Wait { wait } => Ok(Plan::Wait { until: wait::until(wait, now, scope)? }),
         Work::Group { .. } | Work::Parallel { .. } => Ok(Plan::Blocks),
         Work::ForEach { repeat, .. } => items(repeat.items.eval(scope)?, scope).map(Plan::Items),
     }

@@ -9,7 +9,10 @@ mod block;
 mod cancel;
 mod end;
 mod enter;
+mod pause;
 mod read;
+mod resolve;
+mod wait;
 
 use std::sync::Arc;
 
@@ -17,9 +20,9 @@ use crate::{
     ENGINE_REV,
     chain::Chain,
     command::{Command, Decision, Outside, Rejection, Start},
-    event::Event,
+    event::{Event, StopReason},
     ids::{AttemptNo, ExecutionId, VisitNo},
-    state::{State, Todo, VisitPhase},
+    state::{State, Timer, Todo, VisitPhase},
     value::{Blob, Loaded, Stored},
 };
 
@@ -57,6 +60,9 @@ impl State {
                 decider.emit(Event::CheckpointRecorded { visit, attempt, name, value });
             }
             Command::CancelExecution { rollback } => decider.cancel(rollback)?,
+            Command::PauseExecution => decider.pause()?,
+            Command::ResumeExecution => decider.resume()?,
+            Command::ResolveVisit { visit, resolution } => decider.resolve(visit, resolution)?,
             Command::Advance => {}
         }
         Ok(decider.advance())
@@ -94,14 +100,14 @@ impl<'a> Decider<'a> {
     /// Decides all that needs no input, fires what is due and fills the slots. What needs a value that is not at
     /// hand holds up all that comes after it: so the journal does not depend on what was at hand.
     fn advance(mut self) -> Decision {
-        self.fire_timers();
-        while self.needs.is_empty()
-            && let Some(todo) = self.state.agenda().next_todo()
-        {
-            match todo {
-                Todo::Visit(visit) => self.decide_visit(visit),
-                Todo::Frame(frame) => self.decide_frame(frame),
-                Todo::Execution => self.decide_execution(),
+        while self.needs.is_empty() {
+            match self.state.agenda().next_todo() {
+                Some(Todo::Visit(visit)) => self.decide_visit(visit),
+                Some(Todo::Frame(frame)) => self.decide_frame(frame),
+                Some(Todo::Execution) => self.decide_execution(),
+                // A step that waits for nothing is due as soon as it is entered.
+                None if self.fire_timer() => {}
+                None => break,
             }
         }
         if self.needs.is_empty() {
@@ -110,17 +116,36 @@ impl<'a> Decider<'a> {
         Decision { events: self.events, blobs: self.blobs, needs: self.needs }
     }
 
-    fn fire_timers(&mut self) {
-        while let Some((wake_at, visit)) = self.state.agenda().next_timer() {
-            if wake_at > self.outside.now {
-                break;
+    /// Fires the timer that is due first. False if none is.
+    fn fire_timer(&mut self) -> bool {
+        match self.state.agenda().next_timer() {
+            Some((at, timer)) if at <= self.outside.now => {
+                self.fire(timer);
+                true
             }
-            self.emit(Event::TimerFired { visit });
+            Some(_) | None => false,
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Wake(visit) => self.emit(Event::TimerFired { visit }),
+            Timer::Delay(frame) => self.emit(Event::DelayElapsed { frame }),
+            Timer::Deadline(visit) => {
+                let limit = self.state.step_of(visit).total_timeout_ms;
+                let limit_ms = limit.expect("only a step with a limit has a deadline");
+                self.emit(Event::VisitStopping { visit, reason: StopReason::TimedOut { limit_ms } });
+            }
+            Timer::Execution => {
+                let limit = self.state.chain().timeout_ms;
+                let limit_ms = limit.expect("only a chain with a limit has a deadline");
+                self.emit(Event::ExecutionTimedOut { limit_ms });
+            }
         }
     }
 
     fn fill_slots(&mut self) {
-        while self.outside.slots > 0 {
+        while self.outside.slots > 0 && self.state.wants_slot() {
             let Some(visit) = self.state.agenda().ready().next() else { break };
             let attempt = AttemptNo(self.state.visit(visit).attempts + 1);
             self.emit(Event::AttemptStarted { visit, attempt });
@@ -134,12 +159,10 @@ impl<'a> Decider<'a> {
                 let answer = answer.clone();
                 self.decide_answer(visit, answer);
             }
-            VisitPhase::Ready
-            | VisitPhase::Backoff { .. }
-            | VisitPhase::InDoubt
-            | VisitPhase::Quarantined => {
-                self.emit(Event::VisitCancelled { visit });
+            VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::Waiting { .. } => {
+                self.end_waiting(visit);
             }
+            VisitPhase::InDoubt | VisitPhase::Quarantined => self.emit(Event::VisitCancelled { visit }),
             VisitPhase::Attempting { .. } => self.stop_for_cancel(visit),
             VisitPhase::Open(_) => self.decide_nest(visit),
             VisitPhase::Ended(_) => unreachable!("an ended visit is never on the agenda"),

@@ -60,7 +60,7 @@ impl Decider<'_> {
                 self.keep_all(&mut values.iter_mut().map(|(_, value)| value).collect::<Vec<_>>())?;
                 Ok(Plan::Values(values))
             }
-            Plan::Blocks | Plan::Skip(_) | Plan::Fail(_) => Ok(plan),
+            Plan::Blocks | Plan::Wait { .. } | Plan::Skip(_) | Plan::Fail(_) => Ok(plan),
         }
     }
 

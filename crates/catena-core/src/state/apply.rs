@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chain::Work,
-    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
+    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan, Resolution},
     failure::Failure,
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
     time::Timestamp,
@@ -64,12 +64,14 @@ impl State {
                 self.set_phase(*visit, VisitPhase::Backoff { wake_at: *wake_at });
                 Ok(())
             }
-            Event::TimerFired { visit } => match self.known(*visit)?.phase {
-                VisitPhase::Backoff { .. } => {
-                    self.set_phase(*visit, VisitPhase::Ready);
+            Event::TimerFired { visit } => self.timer_fired(*visit),
+            Event::NextDelayed { frame, after, wake_at } => self.next_delayed(*frame, *after, *wake_at),
+            Event::DelayElapsed { frame } => match self.known_frame(*frame)?.delayed_until {
+                Some(_) => {
+                    self.set_delay(*frame, None);
                     Ok(())
                 }
-                _ => Err("the visit waits for no timer"),
+                None => Err("the frame waits for no timer"),
             },
             Event::AttemptRequeued { visit } => {
                 self.expect_answered(*visit)?;
@@ -100,12 +102,27 @@ impl State {
                 self.set_phase(*visit, VisitPhase::Quarantined);
                 Ok(())
             }
+            Event::VisitResolved { visit, resolution } => self.visit_resolved(*visit, resolution),
             Event::Jumped { frame, from, to } => self.jumped(*frame, *from, *to),
             Event::BlockStopping { frame, cause } => self.block_stopping(*frame, cause),
             Event::BlockEnded { frame, end } => self.block_ended(*frame, end),
             Event::CancelRequested { rollback } => {
                 self.record.cancel = Some(Cancel { rollback: *rollback });
+                // Who cancels wants an end, and stopping is nothing new.
+                self.set_paused(false);
                 self.touch_root();
+                Ok(())
+            }
+            Event::ExecutionPaused {} => {
+                self.set_paused(true);
+                Ok(())
+            }
+            Event::ExecutionResumed {} => {
+                self.set_paused(false);
+                Ok(())
+            }
+            Event::ExecutionTimedOut { limit_ms } => {
+                self.give_verdict(Failure::timed_out("the execution", *limit_ms));
                 Ok(())
             }
             Event::UndoStarted {} => {
@@ -155,8 +172,11 @@ impl State {
             block,
             origin,
             phase: FramePhase::Open,
+            nth_undo: 0,
             cursor: 0,
             asks_next: None,
+            delayed_until: None,
+            asks_delay: None,
             open: Vec::new(),
             latest: BTreeMap::new(),
             seen,
@@ -171,7 +191,13 @@ impl State {
                 nest.open += 1;
                 self.touch_visit(visit);
             }
-            Origin::Undo { visit } => self.visit_mut(visit).undo = UndoPhase::Running(no),
+            Origin::Undo { visit } => {
+                let visit = self.visit_mut(visit);
+                visit.undo = UndoPhase::Running(no);
+                visit.undos += 1;
+                let nth = visit.undos;
+                self.record.frames[no.index()].nth_undo = nth;
+            }
         }
         self.touch_frame(no);
         self.touch_execution();
@@ -220,6 +246,7 @@ impl State {
         let frame = self.open_frame_mut(frame_no)?;
         frame.open.push(no);
         frame.asks_next = None;
+        frame.asks_delay = None;
         frame.latest.insert(step, no);
         self.saw(frame_no, step, no);
         let ends_at_once = matches!(plan, Plan::Values(_) | Plan::Skip(_));
@@ -232,11 +259,13 @@ impl State {
             ended_at: None,
             attempts: 0,
             losses: 0,
+            losses_forgiven: 0,
             input,
             checkpoints: BTreeMap::new(),
             phase: VisitPhase::Ready,
             stopping: None,
             undo: UndoPhase::None,
+            undos: 0,
             undo_sight: UndoSight::default(),
         });
         self.set_phase(no, phase);
@@ -244,7 +273,7 @@ impl State {
         match plan {
             Plan::Values(values) => self.names_set(at, no, values),
             Plan::Skip(reason) => self.end_visit(at, no, VisitEnd::Skipped(*reason)),
-            Plan::Attempt(_) | Plan::Blocks | Plan::Items(_) | Plan::Fail(_) => {
+            Plan::Attempt(_) | Plan::Blocks | Plan::Items(_) | Plan::Wait { .. } | Plan::Fail(_) => {
                 debug_assert!(!ends_at_once);
                 Ok(())
             }
@@ -268,6 +297,7 @@ impl State {
                 _ => VisitPhase::Open(Nest::of(1, Vec::new())),
             },
             Plan::Items(items) => VisitPhase::Open(Nest::of(items.len(), items.clone())),
+            Plan::Wait { until } => VisitPhase::Waiting { wake_at: *until },
             Plan::Fail(failure) => VisitPhase::Answered(Answer::Failed { failure: failure.clone() }),
         }
     }
@@ -278,6 +308,94 @@ impl State {
             frame.names.insert(name.clone(), value.clone());
         }
         self.complete(at, no, Value::object(values.iter().cloned()))
+    }
+
+    fn timer_fired(&mut self, no: VisitNo) -> Result<(), Misfit> {
+        let next = match self.known(no)?.phase {
+            VisitPhase::Backoff { .. } => VisitPhase::Ready,
+            VisitPhase::Waiting { .. } => VisitPhase::Answered(Answer::Succeeded { value: None }),
+            VisitPhase::Ready
+            | VisitPhase::Attempting { .. }
+            | VisitPhase::Answered(_)
+            | VisitPhase::Open(_)
+            | VisitPhase::InDoubt
+            | VisitPhase::Quarantined
+            | VisitPhase::Ended(_) => return Err("the visit waits for no timer"),
+        };
+        self.set_phase(no, next);
+        Ok(())
+    }
+
+    fn next_delayed(&mut self, no: FrameNo, after: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
+        let frame = self.open_frame_mut(no)?;
+        if frame.asks_delay != Some(after) {
+            return Err("the visit asks for no delay");
+        }
+        frame.asks_delay = None;
+        self.set_delay(no, Some(wake_at));
+        Ok(())
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if self.record.paused != paused {
+            self.record.paused = paused;
+            // What may go on changes everywhere; it happens by hand, and seldom.
+            self.rebuild_agenda();
+        }
+    }
+
+    fn give_verdict(&mut self, failure: Failure) {
+        self.record.verdict.get_or_insert(failure);
+        self.touch_root();
+        self.touch_execution();
+    }
+
+    fn visit_resolved(&mut self, no: VisitNo, resolution: &Resolution) -> Result<(), Misfit> {
+        let visit = self.known(no)?;
+        match (&visit.phase, &visit.undo) {
+            (VisitPhase::InDoubt | VisitPhase::Quarantined, _) => self.doubt_resolved(no, resolution),
+            (VisitPhase::Ended(_), UndoPhase::Failed(_)) => self.undo_resolved(no, resolution),
+            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
+            | (
+                VisitPhase::Ready
+                | VisitPhase::Attempting { .. }
+                | VisitPhase::Answered(_)
+                | VisitPhase::Backoff { .. }
+                | VisitPhase::Waiting { .. }
+                | VisitPhase::Open(_),
+                _,
+            ) => return Err("the visit waits for no person"),
+        }
+        Ok(())
+    }
+
+    fn doubt_resolved(&mut self, no: VisitNo, resolution: &Resolution) {
+        let answer = match resolution {
+            Resolution::Completed { value } => Answer::Succeeded { value: value.clone() },
+            Resolution::Failed {} => Answer::Failed { failure: Failure::answered_failed() },
+            Resolution::RunAgain {} => {
+                let visit = self.visit_mut(no);
+                visit.losses_forgiven = visit.losses;
+                self.set_phase(no, VisitPhase::Ready);
+                return;
+            }
+            // An undo is not stopped on the way: giving it up is its failure.
+            Resolution::GiveUp {} if self.is_in_undo(no) => Answer::Failed { failure: Failure::given_up() },
+            Resolution::GiveUp {} => return self.give_verdict(Failure::given_up()),
+        };
+        self.set_phase(no, VisitPhase::Answered(answer));
+    }
+
+    fn undo_resolved(&mut self, no: VisitNo, resolution: &Resolution) {
+        match resolution {
+            Resolution::Completed { .. } => {
+                self.record.undo_due.pop();
+                self.visit_mut(no).undo = UndoPhase::Done;
+            }
+            Resolution::RunAgain {} => self.visit_mut(no).undo = UndoPhase::None,
+            Resolution::Failed {} | Resolution::GiveUp {} => self.give_verdict(Failure::given_up()),
+        }
+        self.touch_execution();
     }
 
     fn attempt_started(&mut self, at: Timestamp, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {
@@ -317,7 +435,8 @@ impl State {
     }
 
     fn complete(&mut self, at: Timestamp, no: VisitNo, result: Value) -> Result<(), Misfit> {
-        self.frame_of_mut(no).result = Some(result.clone());
+        // In the serial form null and nothing are the same.
+        self.frame_of_mut(no).result = Some(result.clone()).filter(|result| !result.is_null());
         if self.step_of(no).undo.is_some() && !self.is_in_undo(no) {
             self.undo_is_due(no);
         }
@@ -366,10 +485,13 @@ impl State {
         self.set_phase(no, VisitPhase::Ended(end));
         let position = self.chain.step(step).position;
         let asks = self.chain.step(step).next.is_some();
+        let is_skipped = matches!(self.visit(no).phase, VisitPhase::Ended(VisitEnd::Skipped(_)));
+        let delays = self.chain.step(step).delay_next_ms > 0 && !is_skipped;
         let frame = &mut self.record.frames[frame_no.index()];
         frame.open.retain(|open| *open != no);
         frame.cursor = position + 1;
         frame.asks_next = asks.then_some(no);
+        frame.asks_delay = delays.then_some(no);
         self.touch_frame(frame_no);
         Ok(())
     }
@@ -424,7 +546,7 @@ impl State {
         for visit in frame.open.clone() {
             self.touch_visit(visit);
         }
-        self.touch_frame(no);
+        self.set_delay(no, None);
         Ok(())
     }
 

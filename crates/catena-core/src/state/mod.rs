@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::reader::Met;
 pub use self::{
-    agenda::{Agenda, Todo},
+    agenda::{Agenda, Timer, Todo},
     apply::Corrupt,
     scope::{RESERVED_NAMES, VisitScope},
     snapshot::SnapshotError,
@@ -55,6 +55,12 @@ struct Record {
     cancel: Option<Cancel>,
     /// The failure that asked for everything to be taken back.
     rollback: Option<Failure>,
+    /// The failure that the execution ends with whatever its steps do: its time is over, or it was given up.
+    #[serde(default)]
+    verdict: Option<Failure>,
+    /// Nothing new starts.
+    #[serde(default)]
+    paused: bool,
     frames: Vec<Frame>,
     visits: Vec<Visit>,
     /// Visits whose failure was let pass, in order.
@@ -83,10 +89,19 @@ pub struct Frame {
     pub block: BlockIx,
     pub origin: Origin,
     pub phase: FramePhase,
+    /// The how manieth undo of its visit it is, from 2: what a person has run again.
+    #[serde(default)]
+    pub nth_undo: u32,
     /// Where in the block the next visit is.
     pub cursor: u32,
     /// A visit that ended and whose `next_step_logic` has not been asked yet.
     pub asks_next: Option<VisitNo>,
+    /// The next visit is entered no sooner.
+    #[serde(default)]
+    pub delayed_until: Option<Timestamp>,
+    /// A visit that ended and whose `run_next_after` has not been waited for.
+    #[serde(default)]
+    pub asks_delay: Option<VisitNo>,
     /// The visits that have not ended.
     pub open: Vec<VisitNo>,
     /// The latest visit of each step in this frame.
@@ -132,11 +147,17 @@ pub struct Visit {
     pub attempts: u32,
     /// Those of them whose end nobody saw: they do not count as tries.
     pub losses: u32,
+    /// Those of the losses after which a person had it run again.
+    #[serde(default)]
+    pub losses_forgiven: u32,
     pub input: Input,
     pub checkpoints: BTreeMap<String, Value>,
     pub phase: VisitPhase,
     pub stopping: Option<StopReason>,
     pub undo: UndoPhase,
+    /// How many undos of it have been opened.
+    #[serde(default)]
+    pub undos: u32,
     pub undo_sight: UndoSight,
 }
 
@@ -161,6 +182,10 @@ pub enum VisitPhase {
     Answered(Answer),
     /// Waits for its next attempt.
     Backoff {
+        wake_at: Timestamp,
+    },
+    /// A `wait` step.
+    Waiting {
         wake_at: Timestamp,
     },
     /// A block step whose frames run.
@@ -220,6 +245,8 @@ impl State {
             started_at: None,
             cancel: None,
             rollback: None,
+            verdict: None,
+            paused: false,
             frames: Vec::new(),
             visits: Vec::new(),
             passed: Vec::new(),
@@ -267,6 +294,15 @@ impl State {
 
     pub fn rollback(&self) -> Option<&Failure> {
         self.record.rollback.as_ref()
+    }
+
+    /// The failure that the execution ends with whatever its steps do.
+    pub fn verdict(&self) -> Option<&Failure> {
+        self.record.verdict.as_ref()
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.record.paused
     }
 
     pub fn visit(&self, visit: VisitNo) -> &Visit {
@@ -319,6 +355,7 @@ impl State {
             VisitPhase::Ready
             | VisitPhase::Answered(_)
             | VisitPhase::Backoff { .. }
+            | VisitPhase::Waiting { .. }
             | VisitPhase::Open(_)
             | VisitPhase::InDoubt
             | VisitPhase::Quarantined
@@ -332,6 +369,7 @@ impl State {
 
     pub fn status(&self) -> ExecutionStatus {
         match self.record.phase {
+            Phase::Created | Phase::Running | Phase::Undoing if self.record.paused => ExecutionStatus::Paused,
             Phase::Created => ExecutionStatus::Queued,
             Phase::Running => self.halted_status().unwrap_or_else(|| self.running_status()),
             Phase::Undoing if self.is_stuck() => ExecutionStatus::Stuck,
@@ -343,7 +381,12 @@ impl State {
     /// Whether an attempt runs or can start, or something is left to decide.
     pub fn is_at_work(&self) -> bool {
         let agenda = &self.agenda;
-        agenda.live().next().is_some() || agenda.ready().next().is_some() || agenda.waits_for_values()
+        agenda.live().next().is_some() || self.wants_slot() || agenda.waits_for_values()
+    }
+
+    /// Whether an attempt would start if there was a slot.
+    pub fn wants_slot(&self) -> bool {
+        !self.record.paused && self.agenda.ready().next().is_some()
     }
 
     fn running_status(&self) -> ExecutionStatus {
@@ -366,6 +409,7 @@ impl State {
             | VisitPhase::Attempting { .. }
             | VisitPhase::Answered(_)
             | VisitPhase::Backoff { .. }
+            | VisitPhase::Waiting { .. }
             | VisitPhase::Open(_)
             | VisitPhase::Ended(_) => None,
         })
@@ -381,7 +425,9 @@ impl State {
         let visit = self.visit(visit);
         match (&visit.phase, &visit.undo) {
             (VisitPhase::Ended(_), UndoPhase::Done) => StepStatus::Undone,
-            (VisitPhase::Ready | VisitPhase::Backoff { .. }, _) => StepStatus::Waiting,
+            (VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::Waiting { .. }, _) => {
+                StepStatus::Waiting
+            }
             (VisitPhase::Attempting { .. } | VisitPhase::Answered(_) | VisitPhase::Open(_), _) => {
                 StepStatus::Running
             }

@@ -68,7 +68,7 @@ impl Dispatcher {
             .acts
             .extend(effects.into_iter().map(|e| launch::act(state, e, self.shared.lease, Beginning::Fresh)));
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
-        let wants_slot = state.agenda().ready().next().is_some();
+        let wants_slot = state.wants_slot();
         let timer = state.agenda().next_timer();
         let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));

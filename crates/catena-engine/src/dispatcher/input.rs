@@ -2,7 +2,7 @@
 
 use catena_core::{ExecutionId, Loaded, State, Value, event::Answer, value::Blob};
 use catena_runners::{AttemptKey, Recorded};
-use catena_store::Actor;
+use catena_store::{Actor, InboxCommand};
 
 use crate::{Error, Started, start::CheckedStart};
 
@@ -15,9 +15,10 @@ pub(crate) enum Input {
         is_known: bool,
         reply: Reply<Started>,
     },
-    Cancel {
+    /// A command from outside.
+    Tell {
         execution: ExecutionId,
-        rollback: bool,
+        command: InboxCommand,
         actor: Actor,
         reply: Reply<()>,
     },
@@ -68,5 +69,5 @@ pub(crate) enum Input {
 /// What waits for an execution to be read.
 pub(crate) enum Deferred {
     Advance,
-    Cancel { rollback: bool, actor: Actor, inbox: Option<u64>, reply: Option<Reply<()>> },
+    Tell { command: InboxCommand, actor: Actor, inbox: Option<u64>, reply: Option<Reply<()>> },
 }

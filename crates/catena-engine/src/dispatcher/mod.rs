@@ -25,7 +25,7 @@ use catena_core::{
     value::Blob,
 };
 use catena_runners::{AttemptKey, Recorded};
-use catena_store::{Actor, Lease, Record, Store};
+use catena_store::{Actor, InboxCommand, Lease, Record, Store};
 
 use self::{
     commit::{Consequences, Decided},
@@ -130,8 +130,8 @@ impl Dispatcher {
     fn handle(&mut self, input: Input) {
         match input {
             Input::Start { request, is_known, reply } => self.start(*request, is_known, reply),
-            Input::Cancel { execution, rollback, actor, reply } => {
-                self.cancel(execution, rollback, actor, reply);
+            Input::Tell { execution, command, actor, reply } => {
+                self.tell(execution, command, actor, reply);
             }
             Input::Ended { key, answer, blobs } => self.ended(key, answer, blobs),
             Input::Checkpoint { key, name, value, recorded } => self.checkpoint(key, name, value, recorded),
@@ -205,7 +205,13 @@ impl Dispatcher {
             }
             // Told twice: the end that was accepted stands, and the runner need not tell it again.
             Err(Rejection::NotRunning { .. } | Rejection::Ended) => self.shared.launcher.perform(settle),
-            Err(Rejection::Undoing | Rejection::AlreadyCancelling) => {}
+            Err(
+                Rejection::Undoing
+                | Rejection::AlreadyCancelling
+                | Rejection::AlreadyPaused
+                | Rejection::NotPaused
+                | Rejection::NotAsking { .. },
+            ) => unreachable!("these answer a person"),
         }
     }
 
@@ -238,11 +244,11 @@ impl Dispatcher {
         Ok(Decided { at: outside.now, decision, at_hand })
     }
 
-    fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor, reply: Reply<()>) {
+    fn tell(&mut self, execution: ExecutionId, command: InboxCommand, actor: Actor, reply: Reply<()>) {
         if let Some(why) = &self.stopped {
             return reply(Err(Error::Stopped(why.clone())));
         }
-        let deferred = Deferred::Cancel { rollback, actor, inbox: None, reply: Some(reply) };
+        let deferred = Deferred::Tell { command, actor, inbox: None, reply: Some(reply) };
         self.with_state(execution, deferred);
     }
 
@@ -267,9 +273,9 @@ impl Dispatcher {
                     self.commit(execution, decided, Actor::engine(), Consequences::default());
                 }
             }
-            Deferred::Cancel { rollback, actor, inbox, reply } => {
+            Deferred::Tell { command, actor, inbox, reply } => {
                 let records = inbox.map(|id| Record::InboxTaken { id }).into_iter().collect();
-                match (self.decide(execution, Command::CancelExecution { rollback }), reply) {
+                match (self.decide(execution, command.into()), reply) {
                     (Ok(decided), reply) => {
                         let consequences = Consequences { records, reply, ..Consequences::default() };
                         self.commit(execution, decided, actor, consequences);
@@ -311,7 +317,7 @@ impl Dispatcher {
             _ => self.shared.hub.stop_one(execution, &error.to_string()),
         }
         for deferred in waiting {
-            if let Deferred::Cancel { reply: Some(reply), .. } = deferred {
+            if let Deferred::Tell { reply: Some(reply), .. } = deferred {
                 reply(Err(match error {
                     catena_store::Error::NotFound(_) => Error::UnknownExecution(execution),
                     other => other.clone().into(),
@@ -378,7 +384,7 @@ impl Dispatcher {
     /// The store has taken a start with a new key: now it may run.
     fn accepted(&mut self, execution: ExecutionId) {
         self.unaccepted.remove(&execution);
-        if self.hot.get(&execution).is_some_and(|state| state.agenda().ready().next().is_some()) {
+        if self.hot.get(&execution).is_some_and(State::wants_slot) {
             self.slots.wait(execution);
         }
     }

@@ -6,7 +6,7 @@ use catena_core::{
     faults::{self, Fault},
 };
 use catena_runners::Beginning;
-use catena_store::{InboxCommand, InboxItem, Lease};
+use catena_store::{InboxItem, Lease};
 
 use super::{Deferred, Dispatcher};
 use crate::{launch, load::Unfinished};
@@ -42,8 +42,7 @@ impl Dispatcher {
             self.shared.launcher.has_all();
         }
         for InboxItem { id, execution, actor, command, .. } in found.inbox {
-            let InboxCommand::Cancel { rollback } = command;
-            self.with_state(execution, Deferred::Cancel { rollback, actor, inbox: Some(id), reply: None });
+            self.with_state(execution, Deferred::Tell { command, actor, inbox: Some(id), reply: None });
         }
         for execution in executions {
             self.with_state(execution, Deferred::Advance);

@@ -4,7 +4,7 @@ use std::{io::BufReader, os::unix::net::UnixStream, path::Path};
 
 use catena_core::ExecutionId;
 use catena_runners::process::Folder;
-use catena_store::Actor;
+use catena_store::{Actor, InboxCommand};
 
 use super::{
     protocol::{Hello, PROTOCOL, Request, Response, SOCKET},
@@ -58,7 +58,11 @@ impl HostClient {
     }
 
     pub fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
-        match self.ask(&Request::Cancel { execution, rollback, actor })? {
+        self.tell(execution, InboxCommand::Cancel { rollback }, actor)
+    }
+
+    pub fn tell(&mut self, execution: ExecutionId, command: InboxCommand, actor: Actor) -> Result<(), Error> {
+        match self.ask(&Request::Tell { execution, command, actor })? {
             Response::Done => Ok(()),
             other => Err(refusal(other)),
         }

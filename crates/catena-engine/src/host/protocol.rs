@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use catena_core::{Chain, ExecutionId, Value};
-use catena_store::{Actor, StepFile, Version};
+use catena_store::{Actor, InboxCommand, StepFile, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{Error, StartRequest, error::Kind};
 
 /// Programs of different protocols do not talk.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 pub(super) const SOCKET: &str = "catena.sock";
 /// The longest message: a definition with all its step files.
 pub(super) const MESSAGE_MAX: u64 = 64 * 1024 * 1024;
@@ -33,9 +33,9 @@ impl Hello {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     Start(Box<StartDto>),
-    Cancel {
+    Tell {
         execution: ExecutionId,
-        rollback: bool,
+        command: InboxCommand,
         actor: Actor,
     },
     /// Announce the commits of an execution until its end.

@@ -91,8 +91,8 @@ fn converse(stream: UnixStream, engine: &Weak<Engine>) -> std::io::Result<()> {
                 let response = start_execution(&engine, start.into_request());
                 write_line(&stream, &response)?;
             }
-            Request::Cancel { execution, rollback, actor } => {
-                let response = match engine.cancel(execution, rollback, actor) {
+            Request::Tell { execution, command, actor } => {
+                let response = match engine.tell(execution, command, actor) {
                     Ok(()) => Response::Done,
                     Err(error) => Response::refused(&error),
                 };

@@ -34,7 +34,7 @@ pub const CHAIN_KEYS: &[Key] = &[
     key("run_after", Shape::Duration, "the same as `after`, in the API form of Realms").default("0").later(),
     key("error_policy", Shape::Word(POLICIES), "what a failure of a top-level step does").default("stop"),
     key("retry_config", RETRY, "retries of top-level steps that say nothing of their own"),
-    key("timeout", Shape::Time, "limits the execution; then it fails with the type `timeout`").later(),
+    key("timeout", Shape::Time, "limits the execution; then it fails with the type `timeout`"),
     key("concurrency", CONCURRENCY, "how many executions of the chain run at once").later(),
     key("max_parallel", ANY_COUNT, "how many steps of one execution run at once").later(),
     key("env", ENV, "environment variables of every process"),

@@ -109,7 +109,7 @@ const WAIT: Shape = Shape::Object(&Object {
     keys: &[
         key("for", Shape::Expr, "a duration, or an expression that gives one"),
         key("until", Shape::Expr, "an instant, or an expression that gives one"),
-        key("signal", Shape::Text, "the name of a signal"),
+        key("signal", Shape::Text, "the name of a signal").later(),
         key(
             "approval",
             Shape::Object(&Object {
@@ -129,8 +129,9 @@ const WAIT: Shape = Shape::Object(&Object {
                 rules: &[],
             }),
             "a person's answer",
-        ),
-        key("timeout", Shape::Time, "how long a signal is waited for"),
+        )
+        .later(),
+        key("timeout", Shape::Time, "how long a signal is waited for").later(),
     ],
     rules: &[Rule::ExactlyOne(&["for", "until", "signal", "approval"])],
 });
@@ -212,7 +213,7 @@ pub const KINDS: &[Kind] = &[
     .needs(&["task_description"])
     .later(),
     kind("chain", Family::Attempt, Shape::Text, "runs another chain, as an execution of its own").later(),
-    kind("wait", Family::Pure, WAIT, "waits for a time, a signal or a person").later(),
+    kind("wait", Family::Pure, WAIT, "waits for a time, a signal or a person; costs no attempt and no slot"),
     kind("notify", Family::Attempt, Shape::Data, "sends a message").later(),
     kind(
         "set",

@@ -41,7 +41,7 @@ pub(super) const TIMEOUT: Shape = Shape::OneOf(&[
         what: "`timeout`",
         keys: &[
             key("attempt", Shape::Time, "limits each attempt, from the start of its process"),
-            key("total", Shape::Time, "limits the visit: attempts, pauses and waiting for a slot").later(),
+            key("total", Shape::Time, "limits the visit: attempts, pauses and waiting for a slot"),
         ],
         rules: &[Rule::AtLeastOne(&["attempt", "total"])],
     }),

@@ -38,10 +38,10 @@ pub const STEP_KEYS: &[Key] = &[
     key("join", JOIN, "how many of them").default("all").later(),
     key("when", Shape::Expr, "the step is skipped where it does not hold"),
     key("next_step_logic", NEXT_LOGIC, "where to go after the step"),
-    key("run_next_after", Shape::Duration, "a pause before the next step").default("0").later(),
+    key("run_next_after", Shape::Duration, "a pause before the next step of the block").default("0"),
     key("repeat_config", REPEAT, "repeats the step").on(On::Work).later(),
     key("retry_config", RETRY, "repeats failed attempts").on(On::Attempt),
-    key("timeout", TIMEOUT, "limits each attempt").on(On::Attempt),
+    key("timeout", TIMEOUT, "limits each attempt; on a block, all that it has in it").on(On::Work),
     key("error_policy", Shape::Word(POLICIES), "what a failure does").default("stop").on(On::Work),
     key(
         "alternative",

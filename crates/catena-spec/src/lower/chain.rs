@@ -100,6 +100,7 @@ impl Context<'_> {
         }
         let policy = node.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = node.get("retry_config").map(|entry| self.retry(&entry.value));
+        let timeout = node.get("timeout").map(|entry| entry.value.as_duration_ms());
         let inputs = self.inputs(node);
         self.scope.enter(inputs);
         let env = node.get("env").map(|entry| self.env(&entry.value));
@@ -118,6 +119,7 @@ impl Context<'_> {
             workdir: lift(workdir)?.or_else(|| self.default_workdir()),
             error_policy: policy.map(WrittenPolicy::last),
             output: lift(output)?,
+            timeout_ms: lift(timeout)?,
             ..Draft::new(name?, steps)
         })
     }
@@ -208,7 +210,11 @@ fn retry_top_level(steps: &mut [StepDraft], policy: Option<WrittenPolicy>, retry
     for step in steps {
         let starts_process = match &step.work {
             Work::Shell { .. } | Work::Command { .. } | Work::File { .. } | Work::Function { .. } => true,
-            Work::Set { .. } | Work::Group { .. } | Work::Parallel { .. } | Work::ForEach { .. } => false,
+            Work::Set { .. }
+            | Work::Wait { .. }
+            | Work::Group { .. }
+            | Work::Parallel { .. }
+            | Work::ForEach { .. } => false,
         };
         if starts_process && step.retry.is_none() {
             step.retry.clone_from(&retry);

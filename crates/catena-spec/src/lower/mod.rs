@@ -18,6 +18,7 @@ mod step;
 mod step_file;
 mod template;
 mod values;
+mod wait;
 
 pub(crate) use chain::lower;
 pub(crate) use context::Lowered;

@@ -7,7 +7,7 @@ use catena_core::retry::Retry;
 use super::context::Context;
 use crate::code::Code;
 use crate::language::{POLICIES, Since};
-use crate::node::{Entry, Node, Value};
+use crate::node::{Entry, Node};
 use crate::structure::find_word;
 
 /// `error_policy` as it is written. `retry` is a `stop` after some attempts.
@@ -72,14 +72,6 @@ impl Context<'_> {
             _ => return None,
         }
         Some(())
-    }
-
-    /// A timeout of each attempt: a duration, or `{attempt: …}`.
-    pub(crate) fn timeout(&self, node: &Node) -> Option<u64> {
-        match &node.value {
-            Value::Map(_) => node.get("attempt")?.value.as_duration_ms(),
-            _ => node.as_duration_ms(),
-        }
     }
 
     pub(crate) fn effect(&self, node: &Node) -> EffectKind {

@@ -61,13 +61,15 @@ impl Context<'_> {
             self.no_jump_in_graph(entry, block);
             self.next_logic(&entry.value, step, block.number)
         });
-        let timeout = step.get("timeout").map(|entry| self.timeout(&entry.value));
+        let limits = step.get("timeout").map(|entry| self.limits(&entry.value, step));
+        let delay = step.get("run_next_after").map(|entry| entry.value.as_duration_ms());
         let effect = step.get("effect").map_or(EffectKind::default(), |entry| self.effect(&entry.value));
         let policy = step.get("error_policy").map(|entry| self.error_policy(&entry.value));
         let retry = step.get("retry_config").map(|entry| self.retry(&entry.value));
         self.scope.at(Here::Undoing(position));
         let undo = step.undo.as_ref().map(|undo| self.undo(undo, step));
         let policy = lift(policy)?;
+        let limits = lift(limits)?.unwrap_or_default();
         let retry = lift(retry)?.or_else(|| default_retry(policy));
         Some(StepDraft {
             name: step.name.clone(),
@@ -76,11 +78,13 @@ impl Context<'_> {
             output_key: lift(output_key)?,
             output,
             retry,
-            timeout_ms: lift(timeout)?,
+            timeout_ms: limits.attempt_ms,
+            total_timeout_ms: limits.total_ms,
             error_policy: policy.map(WrittenPolicy::last),
             undo: lift(undo)?,
             effect,
             next: lift(next)?,
+            delay_next_ms: lift(delay)?.unwrap_or(0),
             ..StepDraft::new(step.id().clone(), work?)
         })
     }
@@ -91,6 +95,7 @@ impl Context<'_> {
             "command" => self.command(node, step),
             "file" => self.file(node, step),
             "set" => self.set(node),
+            "wait" => self.wait(node),
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
@@ -227,7 +232,7 @@ impl Context<'_> {
 }
 
 /// `2026-12-24…`, the written form of an instant.
-fn begins_with_a_date(text: &str) -> bool {
+pub(crate) fn begins_with_a_date(text: &str) -> bool {
     let shape = |letter: char| if letter.is_ascii_digit() { '0' } else { letter };
     text.chars().take(10).map(shape).eq("0000-00-00".chars())
 }

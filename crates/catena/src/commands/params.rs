@@ -127,6 +127,19 @@ fn value(text: &str, is_text: bool) -> Value {
     }
 }
 
+/// A value of an option: JSON, else text; `@FILE` is a file's text.
+pub(super) fn given(text: &str, option: &str) -> Result<Value, Failure> {
+    match text.strip_prefix('@') {
+        Some(path) => {
+            let next = format!("{option}=VALUE, or {option}=@FILE with a text file");
+            std::fs::read_to_string(path)
+                .map(Value::text)
+                .map_err(|error| unreadable(path, &error).next(next))
+        }
+        None => Ok(value(text, false)),
+    }
+}
+
 fn text_file(param: &str, path: &str) -> Result<Value, Failure> {
     if path == "-" {
         let message = format!("`--set {param}=@-`: standard input is for `--input -`");

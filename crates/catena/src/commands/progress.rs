@@ -67,6 +67,22 @@ impl Progress {
             Event::VisitQuarantined { visit } => {
                 Some(format!("! {}  quarantined: its attempts were lost again and again", at(*visit)))
             }
+            Event::VisitEntered { visit, plan: Plan::Wait { until }, .. } if *until > entry.at => {
+                let pause = output::duration(entry.at, *until);
+                Some(format!("… {}  waits {pause}, until {}", at(*visit), output::local(*until)))
+            }
+            Event::NextDelayed { wake_at, .. } => {
+                Some(format!("… next step in {}", output::duration(entry.at, *wake_at)))
+            }
+            Event::VisitResolved { visit, .. } => {
+                Some(format!("? {}  answered for by {}", at(*visit), entry.actor.as_str()))
+            }
+            Event::ExecutionPaused {} => Some(format!("‖ paused by {}", entry.actor.as_str())),
+            Event::ExecutionResumed {} => Some(format!("▸ resumed by {}", entry.actor.as_str())),
+            Event::ExecutionTimedOut { limit_ms } => {
+                let seconds = *limit_ms as f64 / 1_000.0;
+                Some(format!("{} the time of the execution is over: {seconds} s", self.red("✗")))
+            }
             Event::UndoStarted {} => Some("↩ taking back what was done".to_owned()),
             Event::ExecutionCreated { .. }
             | Event::ExecutionStarted {}
@@ -76,6 +92,7 @@ impl Progress {
             | Event::CheckpointRecorded { .. }
             | Event::AttemptEnded { .. }
             | Event::TimerFired { .. }
+            | Event::DelayElapsed { .. }
             | Event::VisitStopping { .. }
             | Event::Jumped { .. }
             | Event::BlockStopping { .. }

@@ -308,7 +308,9 @@ impl<'a> Running<'a> {
     fn waits_for_a_person(&self) -> bool {
         match self.state.status() {
             ExecutionStatus::Stuck => true,
-            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined => self.args.no_wait,
+            ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Paused => {
+                self.args.no_wait
+            }
             _ => false,
         }
     }
@@ -317,9 +319,13 @@ impl<'a> Running<'a> {
     fn tell_wait(&self, before: ExecutionStatus) {
         let status = self.state.status();
         let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
+        if status == ExecutionStatus::Paused && status != before {
+            talk!("  next: catena ps resume {}", self.execution);
+        }
         if waits && status != before {
             let id = self.execution;
-            talk!("execution {id} waits for a person: {status}; `catena ps cancel {id}` ends it");
+            talk!("execution {id} waits for a person: {status}");
+            talk!("  next: catena ps resolve {id} --completed | --failed | --run-again | --give-up");
         }
     }
 
@@ -355,6 +361,7 @@ impl<'a> Running<'a> {
         }
         if row.status == ExecutionStatus::Stuck {
             talk!("  an undo failed: what it was to take back is still there, and so is what came before it");
+            talk!("  next: catena ps resolve {} --run-again | --completed | --give-up", self.execution);
         }
         if row.status != ExecutionStatus::Completed {
             talk!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
@@ -448,7 +455,13 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
 
 /// Whether no host brings it on.
 fn needs_a_person(status: ExecutionStatus) -> bool {
-    matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Stuck)
+    matches!(
+        status,
+        ExecutionStatus::InDoubt
+            | ExecutionStatus::Quarantined
+            | ExecutionStatus::Stuck
+            | ExecutionStatus::Paused
+    )
 }
 
 /// An execution that this host still brings on; those that wait for a person need no host.

@@ -115,12 +115,12 @@ fn what_does_not_run_yet_is_named_once_with_its_lines_and_the_command_that_shows
     let place = Place::new();
     place.write(
         "on one day.yaml",
-        "steps:\n  - wait: {for: 1s}\n  - shell: echo\n    pool: a\n  - wait: {for: 1s}\n  - wait: {for: 1s}\n",
+        "steps:\n  - chain: a\n  - shell: echo\n    pool: a\n  - chain: b\n  - chain: c\n",
     );
     place.run(&["run", "on one day.yaml"]).fails(
         3,
         &[
-            "does not run `wait` in lines 2, 5 and 6, `pool` in line 4 yet",
+            "does not run `chain` in lines 2, 5 and 6, `pool` in line 4 yet",
             "next: catena run 'on one day.yaml' --dry-run",
         ],
     );

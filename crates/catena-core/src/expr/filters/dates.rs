@@ -16,7 +16,7 @@ use crate::{
     expr::{
         bounds::{Fault, Result, fault},
         builtin::Call,
-        convert::what,
+        convert::{from_json, what},
         operators::{Number, float_value, int_value},
     },
     time::Timestamp,
@@ -70,6 +70,18 @@ pub(super) fn epoch(call: &mut Call<'_>) -> Result<Jinja> {
 pub(crate) fn text_of_instant(at: Timestamp) -> String {
     Instant::from_microsecond(at.0)
         .map_or_else(|_| at.0.to_string(), |at| text_of(&at.to_zoned(TimeZone::UTC)))
+}
+
+/// The instant that a value says: a text of a time or a day, or seconds since 1970. The error is a sentence.
+pub(crate) fn instant_of(value: &serde_json::Value) -> std::result::Result<Timestamp, String> {
+    let time = time_of(&from_json(value)).map_err(|Fault(why)| why)?;
+    Ok(Timestamp(time.timestamp().as_microsecond()))
+}
+
+/// The instant that a text says, such as `2026-11-20T18:50:00Z`; a day is its midnight in UTC.
+pub fn instant_of_text(text: &str) -> std::result::Result<Timestamp, String> {
+    let time = parse(text).map_err(|Fault(why)| why)?;
+    Ok(Timestamp(time.timestamp().as_microsecond()))
 }
 
 /// The day that it is in UTC.

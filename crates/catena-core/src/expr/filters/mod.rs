@@ -12,7 +12,9 @@ mod tests_of_values;
 mod text;
 mod units;
 
-pub(crate) use dates::{day_of, text_of_instant};
+pub use dates::instant_of_text;
+pub(crate) use dates::{day_of, instant_of, text_of_instant};
 pub use functions::FUNCTIONS;
 pub use list_of_filters::FILTERS;
 pub use tests_of_values::TESTS;
+pub(crate) use units::duration_of;

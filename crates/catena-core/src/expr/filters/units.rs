@@ -6,7 +6,7 @@ use super::numbers::shown;
 use crate::expr::{
     bounds::{Fault, Result, fault},
     builtin::Call,
-    convert::what,
+    convert::{from_json, what},
     operators::{Number, float_value, int_value},
 };
 
@@ -75,6 +75,11 @@ pub(super) fn micros_of(value: &Jinja) -> Result<i64> {
         (None, Some(Number::Float(seconds))) => in_range(seconds * SECOND as f64),
         (None, None) => fault(format!("{} is no duration", what(value))),
     }
+}
+
+/// The duration that a value says, in microseconds. The error is a sentence.
+pub(crate) fn duration_of(value: &serde_json::Value) -> std::result::Result<i64, String> {
+    micros_of(&from_json(value)).map_err(|Fault(why)| why)
 }
 
 fn in_range(micros: f64) -> Result<i64> {

@@ -1,11 +1,10 @@
 //! `catena ps cancel`: asks an execution to end, through its host or for a moment without one.
 
 use catena_core::ExecutionId;
-use catena_engine::Reach;
-use catena_store::Store;
+use catena_store::InboxCommand;
 use clap::Args;
 
-use super::execution_id;
+use super::{execution_id, tell};
 use crate::{
     exit::{Code, Failure},
     home::Locations,
@@ -18,26 +17,16 @@ pub(super) struct CancelArgs {
     /// The execution's number
     #[arg(value_parser = execution_id)]
     id: ExecutionId,
+    /// Undo what it has done
+    #[arg(long)]
+    rollback: bool,
 }
 
 pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
     let id = args.id;
-    // A chain's number may show its latest execution, but it never ends one: who meant another would lose it.
-    let row = reader.execution(id)?.ok_or_else(|| match hosting::resolve(&reader, id) {
-        Ok(latest) => {
-            let message =
-                format!("there is no execution {id}; {id} is a chain, whose latest execution is {latest}");
-            Failure::new(Code::NotFound, message).next(format!("catena ps cancel {latest}"))
-        }
-        Err(unknown) => unknown,
-    })?;
-    if row.status.is_end() {
-        let message = format!("execution {} has ended: {}", id, row.status);
-        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", id)));
-    }
-    let mut host = Host::reach(locations, Reach::Only(id))?;
-    host.cancel(id)?;
+    tell::target(&reader, id, "cancel")?;
+    let host = tell::tell(locations, id, InboxCommand::Cancel { rollback: args.rollback })?;
     match &host {
         Host::Here { engine, .. } => {
             let row = engine.wait(id)?;

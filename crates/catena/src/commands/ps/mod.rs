@@ -1,10 +1,13 @@
-//! `catena ps`: looking at executions, and cancelling them. Everything but `cancel` only reads.
+//! `catena ps`: looking at executions, and telling them something.
 
 mod cancel;
 mod events;
 pub(in crate::commands) mod logs;
 mod ls;
+mod pause;
+pub(in crate::commands) mod resolve;
 mod show;
+mod tell;
 
 use catena_core::ExecutionId;
 use clap::{Args, Subcommand};
@@ -31,6 +34,12 @@ enum PsCommand {
     Logs(logs::LogsArgs),
     /// Print the journal of an execution, one event per line
     Events(events::EventsArgs),
+    /// Start nothing new of an execution until it is resumed
+    Pause(pause::PauseArgs),
+    /// Go on with a paused execution
+    Resume(pause::ResumeArgs),
+    /// Answer for a step that waits for a person
+    Resolve(resolve::ResolveArgs),
     /// Ask an execution to end
     Cancel(cancel::CancelArgs),
 }
@@ -41,6 +50,9 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
         PsCommand::Show(args) => show::run(args, locations),
         PsCommand::Logs(args) => logs::run(args, locations),
         PsCommand::Events(args) => events::run(args, locations),
+        PsCommand::Pause(args) => pause::pause(args, locations),
+        PsCommand::Resume(args) => pause::resume(args, locations),
+        PsCommand::Resolve(args) => resolve::run(args, locations),
         PsCommand::Cancel(args) => cancel::run(args, locations),
     }
 }

@@ -1,0 +1,125 @@
+//! `catena ps resolve`: a person answers for a step that nobody else can answer for.
+
+use catena_core::{
+    ExecutionId, State, VisitNo,
+    event::Resolution,
+    state::{UndoPhase, VisitPhase},
+};
+use catena_engine::read_state;
+use catena_store::InboxCommand;
+use clap::{ArgGroup, Args};
+
+use super::{execution_id, tell};
+use crate::{
+    commands::params,
+    exit::{Code, Failure},
+    home::Locations,
+    hosting,
+};
+
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("answer").required(true)),
+    after_help = "A step is `in_doubt` where nobody saw whether it had its effect and it may have it once only, and \
+                  `quarantined` where it was lost again and again; an execution is `stuck` where an undo failed.\n\n\
+                  Examples:\n  catena ps resolve 42 --completed\n  catena ps resolve 42 charge --completed='{\"paid\": true}'\n  \
+                  catena ps resolve 42 --run-again"
+)]
+pub(super) struct ResolveArgs {
+    /// The execution's number
+    #[arg(value_parser = execution_id)]
+    id: ExecutionId,
+    /// The step, by its id or its address; not needed where only one asks
+    step: Option<String>,
+    /// It did its work, and this is its result (JSON, else text; `@FILE` is a file's text)
+    #[arg(long, group = "answer", value_name = "VALUE", num_args = 0..=1, require_equals = true, default_missing_value = "null")]
+    completed: Option<String>,
+    /// It did not: its error policy says what follows
+    #[arg(long, group = "answer")]
+    failed: bool,
+    /// Another attempt
+    #[arg(long, group = "answer")]
+    run_again: bool,
+    /// The whole execution is given up: it stops and fails, and nothing is undone
+    #[arg(long, group = "answer")]
+    give_up: bool,
+}
+
+pub(super) fn run(args: &ResolveArgs, locations: &Locations) -> Result<Code, Failure> {
+    let reader = hosting::reader(locations)?;
+    tell::target(&reader, args.id, "resolve")?;
+    let (state, _) = read_state(&reader, args.id)?;
+    let visit = asking_visit(args, &state)?;
+    let resolution = resolution(args)?;
+    let address = state.address(visit);
+    let host = tell::tell(locations, args.id, InboxCommand::Resolve { visit, resolution })?;
+    talk!("execution {}: {address} is answered for", args.id);
+    tell::say_who_goes_on(&host, args.id);
+    Ok(Code::Completed)
+}
+
+fn resolution(args: &ResolveArgs) -> Result<Resolution, Failure> {
+    Ok(match &args.completed {
+        Some(text) => {
+            let value = params::given(text, "--completed")?;
+            Resolution::Completed { value: Some(value).filter(|value| !value.is_null()) }
+        }
+        None if args.failed => Resolution::Failed {},
+        None if args.run_again => Resolution::RunAgain {},
+        None => Resolution::GiveUp {},
+    })
+}
+
+/// The visits that wait for a person, with the word for why.
+pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, &'static str)> {
+    let word = |phase: &VisitPhase, undo: &UndoPhase| match (phase, undo) {
+        (VisitPhase::InDoubt, _) => Some("in doubt"),
+        (VisitPhase::Quarantined, _) => Some("quarantined"),
+        (VisitPhase::Ended(_), UndoPhase::Failed(_)) => Some("its undo failed"),
+        (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
+        | (
+            VisitPhase::Ready
+            | VisitPhase::Attempting { .. }
+            | VisitPhase::Answered(_)
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::Waiting { .. }
+            | VisitPhase::Open(_),
+            _,
+        ) => None,
+    };
+    state.visits().filter_map(|(no, visit)| Some((no, word(&visit.phase, &visit.undo)?))).collect()
+}
+
+fn asking_visit(args: &ResolveArgs, state: &State) -> Result<VisitNo, Failure> {
+    let asking = asking(state);
+    let is_meant = |no: VisitNo, name: &str| {
+        let step = state.step_of(no);
+        state.address(no).as_str() == name || step.id.as_str() == name || step.name == name
+    };
+    let meant: Vec<VisitNo> = asking
+        .iter()
+        .map(|(no, _)| *no)
+        .filter(|no| args.step.as_ref().is_none_or(|name| is_meant(*no, name)))
+        .collect();
+    let list = || {
+        let of = asking.iter().map(|(no, why)| format!("{} ({why})", state.address(*no)));
+        of.collect::<Vec<_>>().join(", ")
+    };
+    match (meant.as_slice(), asking.is_empty()) {
+        ([one], _) => Ok(*one),
+        (_, true) => {
+            let message =
+                format!("no step of execution {} waits for an answer: it is {}", args.id, state.status());
+            Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", args.id)))
+        }
+        ([], false) => {
+            let step = args.step.as_deref().unwrap_or_default();
+            let message = format!("`{step}` does not wait for an answer; these do: {}", list());
+            Err(Failure::new(Code::NotFound, message).next(format!("catena ps show {}", args.id)))
+        }
+        (_, false) => {
+            let message = format!("several steps wait for an answer: {}", list());
+            Err(Failure::new(Code::Usage, message).next(format!("catena ps resolve {} STEP …", args.id)))
+        }
+    }
+}
