@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod chaos;
 mod check;
+mod dst;
 mod fuzz;
 mod generated;
 mod reference;
@@ -25,6 +26,7 @@ usage: cargo xtask TASK
                               measures each kind of work beside its floor
   chaos [--kills N] [--seed S] [--fault NAME | --all-faults] [--keep]
                               kills the engine again and again, and sees what holds
+  dst [--quick]               compares schedules with an oracle around every change of every zone's clocks
   fuzz [--seconds N]          makes up definitions, texts and expressions; no reader may panic
   gen [--check]               writes the generated files, or says which are out of date";
 
@@ -50,6 +52,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "chaos" => chaos::run(rest),
+        "dst" => dst::run(rest),
         "fuzz" => fuzz::run(rest),
         "gen" => generated::run(rest),
         "help" | "--help" | "-h" => {

@@ -29,6 +29,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     }
     run_example(&mut report)?;
     run_chaos(&mut report)?;
+    run_dst(&mut report)?;
     report.finish()
 }
 
@@ -97,6 +98,18 @@ fn run_chaos(report: &mut Report) -> anyhow::Result<()> {
         report.passed += 1;
     } else {
         report.fail("chaos");
+    }
+    Ok(())
+}
+
+/// Schedules beside their oracle, for the zones that a test run can afford; by hand it takes all of them.
+fn run_dst(report: &mut Report) -> anyhow::Result<()> {
+    println!("== schedules and their oracle");
+    let status = cargo(&["run", "--quiet", "--package", "xtask", "--", "dst", "--quick"]).status();
+    if status.context("failed to start cargo")?.success() {
+        report.pass();
+    } else {
+        report.fail("dst");
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub mod given;
 pub mod ids;
 pub mod path;
 pub mod retry;
+pub mod schedule;
 pub mod secret;
 pub mod state;
 pub mod status;

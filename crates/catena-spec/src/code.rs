@@ -89,6 +89,11 @@ codes! {
     FileUnreadable = "C0502", Error, "A step file that cannot be read";
     UnknownFileType = "C0503", Error, "A step file that says no interpreter";
     FileTooLarge = "C0504", Error, "A step file that is too large";
+    BadCron = "C0520", Error, "A cron expression that cannot be read";
+    NeverFires = "C0521", Error, "A schedule that never fires";
+    UnknownZone = "C0522", Error, "A time zone that does not exist";
+    NoSuchDate = "C0523", Error, "A date, day or time that does not exist";
+    ScheduleClash = "C0524", Error, "Parts of a schedule that do not go together";
 }
 
 impl Code {

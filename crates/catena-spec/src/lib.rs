@@ -29,6 +29,7 @@ pub use code::{Code, explain};
 pub use concurrency::{Concurrency, Language, concurrency};
 pub use duration::duration_ms;
 pub use files::{Files, NoFiles, StepFile};
+pub use lower::{cron, zone};
 pub use preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
 pub use problem::{Problem, Severity};
 pub use render::{Colour, render, render_one};

@@ -1,5 +1,7 @@
 //! What a definition would do, told without doing any of it.
 
+use catena_core::schedule::Schedule;
+
 /// The steps of a definition and when it would start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
@@ -8,6 +10,8 @@ pub struct Preview {
     pub after_ms: Option<u64>,
     /// From start to start; none for what runs once.
     pub every_ms: Option<u64>,
+    /// When executions start by themselves.
+    pub schedules: Vec<Schedule>,
     pub steps: Vec<PreviewStep>,
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Schema(commands::schema::SchemaArgs),
     /// Look at executions, and cancel them
     Ps(commands::ps::PsArgs),
+    /// See when chains start by themselves
+    Schedule(commands::schedule::ScheduleArgs),
     /// Look whether the store is whole
     Doctor(commands::doctor::DoctorArgs),
     /// Show what is set, and by what

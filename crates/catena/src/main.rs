@@ -48,6 +48,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),
+        Command::Schedule(args) => commands::schedule::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
         Command::Config(args) => commands::config::run(&args, &locate()?),
         Command::Version(args) => commands::version::run(&args, locate),

@@ -13,6 +13,7 @@ use crate::{
     expr::Expr,
     ids::{BlockIx, StepId, StepIx},
     retry::Retry,
+    schedule::Schedule,
     template::Template,
     value::Value,
 };
@@ -30,6 +31,7 @@ pub struct Draft {
     pub error_policy: Option<ErrorPolicy>,
     pub output: Option<Template>,
     pub timeout_ms: Option<u64>,
+    pub schedules: Vec<Schedule>,
     pub steps: Vec<StepDraft>,
 }
 
@@ -80,6 +82,7 @@ impl Draft {
             error_policy: None,
             output: None,
             timeout_ms: None,
+            schedules: Vec::new(),
             steps,
         }
     }
@@ -99,6 +102,7 @@ impl Draft {
             error_policy: self.error_policy,
             output: self.output,
             timeout_ms: self.timeout_ms,
+            schedules: self.schedules,
             steps,
             blocks: flat.blocks,
             lookups: super::Lookups::default(),

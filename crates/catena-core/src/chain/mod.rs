@@ -27,6 +27,7 @@ use crate::{
     expr::Expr,
     ids::{BlockIx, StepId, StepIx},
     retry::Retry,
+    schedule::Schedule,
     secret::SecretName,
     template::Template,
     value::Value,
@@ -62,6 +63,9 @@ pub struct Chain {
     /// Limits the execution from its start; what stops it is its end, failed of type `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// When executions start by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
     steps: Vec<Step>,
     blocks: Vec<Block>,
     #[serde(skip)]

@@ -22,16 +22,17 @@ pub const CHAIN_KEYS: &[Key] = &[
         Shape::Map { of: &Shape::Constant, keys: Keys::Names, least: 0 },
         "names with constant values",
     ),
-    key("schedule", SCHEDULE, "when executions start by themselves").later(),
-    key("schedules", Shape::List { of: &SCHEDULE, least: 1 }, "several schedules").later(),
+    key("schedule", SCHEDULE, "when executions start by themselves"),
+    key("schedules", Shape::List { of: &SCHEDULE, least: 1 }, "several schedules"),
     key("every", Shape::Duration, "starts again after this long, from start to start; 0 is once")
-        .default("0")
-        .later(),
-    key("after", Shape::Duration, "the delay of the first start").default("0").later(),
-    key("repeat_every", Shape::Duration, "the same as `every`, in the API form of Realms")
-        .default("0")
-        .later(),
-    key("run_after", Shape::Duration, "the same as `after`, in the API form of Realms").default("0").later(),
+        .default("0"),
+    key("after", Shape::Duration, "the delay of the first start").default("0"),
+    key("repeat_every", Shape::Duration, "the same as `every`, in the API form of Realms").default("0"),
+    key(
+        "run_after",
+        Shape::Duration,
+        "the same as `after`, in the API form of Realms; 5 s beside `repeat_every`",
+    ),
     key("error_policy", Shape::Word(POLICIES), "what a failure of a top-level step does").default("stop"),
     key("retry_config", RETRY, "retries of top-level steps that say nothing of their own"),
     key("timeout", Shape::Time, "limits the execution; then it fails with the type `timeout`"),

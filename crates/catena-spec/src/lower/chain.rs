@@ -42,7 +42,7 @@ impl Context<'_> {
     fn bare_list(&mut self, steps: &[Node]) -> (Option<Draft>, Option<Preview>) {
         let outline = outline(steps, &[], self);
         let name = self.file_stem();
-        let preview = name.as_ref().map(|name| self.preview(name, None, &outline.steps));
+        let preview = name.as_ref().map(|name| self.preview(name, Vec::new(), &outline.steps));
         let steps = self.block(&outline.steps);
         let draft = |steps| Some(Draft { workdir: self.default_workdir(), ..Draft::new(name?, steps) });
         (steps.and_then(draft), preview)
@@ -84,8 +84,11 @@ impl Context<'_> {
         let mut outline = outline(steps, &handlers, self);
         outline.steps.flow = node.get("flow").map(|entry| &entry.value);
         let name = self.name(node);
-        let preview = name.as_ref().map(|name| self.preview(name, Some(node), &outline.steps));
-        (self.draft(node, name, &outline), preview)
+        let schedules = self.schedules(node);
+        let shown = schedules.clone().unwrap_or_default();
+        let preview = name.as_ref().map(|name| self.preview(name, shown, &outline.steps));
+        let draft = self.draft(node, name, &outline);
+        (draft.and_then(|draft| Some(Draft { schedules: schedules?, ..draft })), preview)
     }
 
     fn draft(&mut self, node: &Node, name: Option<ChainName>, outline: &ChainOutline<'_>) -> Option<Draft> {

@@ -12,6 +12,7 @@ mod outline;
 mod policy;
 mod preview;
 mod process;
+mod schedule;
 mod scope;
 mod script_argument;
 mod step;
@@ -22,3 +23,4 @@ mod wait;
 
 pub(crate) use chain::lower;
 pub(crate) use context::Lowered;
+pub use schedule::{cron, zone};

@@ -2,22 +2,29 @@
 
 use base64::Engine as _;
 use catena_core::chain::ChainName;
+use catena_core::schedule::{Schedule, Timing};
 
 use super::context::Context;
 use super::outline::{BlockOutline, StepOutline};
-use crate::node::Node;
 use crate::preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
 
 impl Context<'_> {
-    pub(crate) fn preview(&self, name: &ChainName, node: Option<&Node>, block: &BlockOutline<'_>) -> Preview {
-        let duration = |names: [&str; 2]| {
-            let entry = names.iter().find_map(|name| node?.get(name))?;
-            entry.value.as_duration_ms()
+    pub(crate) fn preview(
+        &self,
+        name: &ChainName,
+        schedules: Vec<Schedule>,
+        block: &BlockOutline<'_>,
+    ) -> Preview {
+        let every = |schedule: &Schedule| match schedule.timing {
+            Timing::Every { every_ms } => Some((every_ms, schedule.after_ms)),
+            Timing::Once { .. } | Timing::Calendar { .. } | Timing::Cron { .. } => None,
         };
+        let every = schedules.iter().find_map(every);
         Preview {
             name: name.as_str().to_owned(),
-            after_ms: duration(["after", "run_after"]),
-            every_ms: duration(["every", "repeat_every"]).filter(|every| *every > 0),
+            after_ms: every.and_then(|(_, after_ms)| after_ms),
+            every_ms: every.map(|(every_ms, _)| every_ms).filter(|every| *every > 0),
+            schedules,
             steps: block.steps.iter().map(|step| self.preview_step(step)).collect(),
         }
     }

@@ -13,6 +13,6 @@ mod preview;
 mod progress;
 pub(crate) mod ps;
 pub(crate) mod run;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod version;

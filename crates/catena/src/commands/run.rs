@@ -19,7 +19,7 @@ use super::{
     interrupt::Interrupts,
     params, preview,
     progress::Progress,
-    schedule::ScheduleArgs,
+    schedule::{TimeArgs, refuse_schedules},
 };
 use crate::{
     args::{Format, Place},
@@ -48,7 +48,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "definition")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    schedule: ScheduleArgs,
+    schedule: TimeArgs,
     /// Set a parameter: JSON, else text; @FILE is a file's content as text
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -138,6 +138,7 @@ fn start<'a>(
         return Err(args.refused(&definition, &refusal));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
+    refuse_schedules(&version.chain)?;
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
     let host = Host::reach(&locations, Reach::All)?;

@@ -1,13 +1,11 @@
 //! Times: RFC 3339 texts, days, or seconds since 1970. A text keeps the offset that it was written with; a zone is
 //! known while `in_zone` computes and is then an offset, too.
 
-use std::sync::LazyLock;
-
 use jiff::{
     SignedDuration, Timestamp as Instant, Zoned,
     civil::Time,
     fmt::{strtime, temporal::Pieces},
-    tz::{Offset, TimeZone, TimeZoneDatabase},
+    tz::{Offset, TimeZone},
 };
 use minijinja::Value as Jinja;
 
@@ -19,14 +17,12 @@ use crate::{
         convert::{from_json, what},
         operators::{Number, float_value, int_value},
     },
+    schedule::find_zone,
     time::Timestamp,
 };
 
 /// Bytes of a strftime pattern; each directive can give some tens.
 const PATTERN_MAX_BYTES: usize = 1_000;
-
-/// The zones as they are compiled in: what an execution computes does not depend on files of the machine.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 pub(super) fn date(call: &mut Call<'_>) -> Result<Jinja> {
     let time = time_of(&call.input)?;
@@ -43,7 +39,7 @@ pub(super) fn date(call: &mut Call<'_>) -> Result<Jinja> {
 pub(super) fn in_zone(call: &mut Call<'_>) -> Result<Jinja> {
     let time = time_of(&call.input)?;
     let name = call.text_arg(0)?.unwrap_or_default();
-    let Ok(zone) = ZONES.get(&name) else {
+    let Some(zone) = find_zone(&name) else {
         return fault(format!("there is no time zone {}: write `Europe/Rome` or `UTC`", shown(&name)));
     };
     Ok(Jinja::from(text_of(&time.with_time_zone(zone))))
