@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::Failure,
     given::Given,
-    ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
+    ids::{AttemptNo, BlockIx, FrameNo, ScheduleId, StepIx, VisitNo},
     state::Origin,
     status::End,
     time::Timestamp,
@@ -151,6 +151,32 @@ pub enum Event {
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     Manual,
+    /// An instant of a schedule, in time or made up for.
+    Schedule {
+        schedule: ScheduleId,
+        at: Timestamp,
+    },
+    /// A person who did not wait for the next instant of a schedule.
+    RunNow {
+        schedule: ScheduleId,
+    },
+    /// A person who asked for an instant of the past.
+    Backfill {
+        schedule: ScheduleId,
+        at: Timestamp,
+    },
+}
+
+impl Trigger {
+    /// The schedule that the execution belongs to.
+    pub fn schedule(self) -> Option<ScheduleId> {
+        match self {
+            Self::Manual => None,
+            Self::Schedule { schedule, .. } | Self::RunNow { schedule } | Self::Backfill { schedule, .. } => {
+                Some(schedule)
+            }
+        }
+    }
 }
 
 /// What entering a step came to; decided once, with everything evaluated.

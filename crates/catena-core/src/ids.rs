@@ -24,6 +24,10 @@ number!(
     ExecutionId, u64
 );
 number!(
+    /// A schedule's number, from the one counter of its store.
+    ScheduleId, u64
+);
+number!(
     /// The place of a step in its chain, in order of definition.
     StepIx, u32
 );

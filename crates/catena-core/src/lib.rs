@@ -32,7 +32,7 @@ pub use effect::Effect;
 pub use event::Event;
 pub use failure::{Failure, FailureType};
 pub use given::Given;
-pub use ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo};
+pub use ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepIx, VisitNo};
 pub use secret::SecretName;
 pub use state::State;
 pub use time::Timestamp;

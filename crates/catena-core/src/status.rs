@@ -109,3 +109,60 @@ impl ExecutionStatus {
         }
     }
 }
+
+words!(
+    /// What starts an execution of a schedule.
+    FireKind {
+        Scheduled = "scheduled",
+        CatchUp = "catch_up",
+        RunNow = "run_now",
+        Backfill = "backfill",
+    }
+);
+
+words!(
+    /// What became of an instant of a schedule. `waiting` is the only one that changes.
+    FireOutcome {
+        Waiting = "waiting",
+        Started = "started",
+        Late = "late",
+        Skipped = "skipped",
+        Missed = "missed",
+    }
+);
+
+words!(
+    /// Why nothing started, or not at once.
+    FireReason {
+        Running = "running",
+        QueueFull = "queue_full",
+        Superseded = "superseded",
+        Paused = "paused",
+        ChainPaused = "chain_paused",
+        Archived = "archived",
+        TooLate = "too_late",
+        LaterDue = "later_due",
+        TooMany = "too_many",
+        StartedByRun = "started_by_run",
+        HasExecution = "has_execution",
+        Changed = "changed",
+        Params = "params",
+    }
+);
+
+words!(
+    ScheduleStatus {
+        Active = "active",
+        Paused = "paused",
+        Exhausted = "exhausted",
+        Ended = "ended",
+    }
+);
+
+words!(
+    ChainStatus {
+        Active = "active",
+        Paused = "paused",
+        Archived = "archived",
+    }
+);

@@ -35,6 +35,11 @@ impl ManualClock {
         Self(AtomicI64::new(now.0))
     }
 
+    /// Jumps to an instant, also back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);

@@ -33,6 +33,8 @@ pub enum Reach {
     All,
     /// This one alone: for a command that needs the engine for a moment.
     Only(ExecutionId),
+    /// None: for a command that changes records alone.
+    Records,
 }
 
 impl Config {

@@ -22,6 +22,7 @@ use crate::{
     dispatcher::{Dispatcher, Input, Recovered, Shared},
     launch::{Inbound, Launcher},
     load::{load_unfinished, serve_loads},
+    schedule::{self, expect_not_archived},
     start::CheckedStart,
 };
 
@@ -49,6 +50,7 @@ impl Engine {
         let lease = sqlite.lease().expect("a store opened for writing has a lease");
         let mut found = find_unfinished(&*store, config.reach)?;
         found.first_of_boot = sqlite.first_lease_of_boot();
+        found.schedules = schedule::find(&*store)?;
         let next_number = store.next_number()?;
         let ((inputs, receiver), (loads, wanted)) = (channel(), channel());
         let launcher = launcher(&config, &inputs, &sqlite, lease)?;
@@ -111,7 +113,9 @@ impl Engine {
         if !missing.is_empty() {
             return Err(Error::SecretsMissing(missing));
         }
-        let is_known = self.shared.store.has_version(&request.version.digest)?;
+        let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
+        let is_known = chain.as_ref().is_some_and(|row| row.version == request.version.digest);
+        expect_not_archived(chain.as_ref())?;
         let request = CheckedStart::new(request)?;
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
     }
@@ -126,7 +130,7 @@ impl Engine {
         self.ask(|reply| Input::Tell { execution, command, actor, reply })
     }
 
-    fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         input: impl FnOnce(Box<dyn FnOnce(Result<T, Error>) + Send>) -> Input,
     ) -> Result<T, Error> {
@@ -165,6 +169,14 @@ impl Engine {
     /// Closes the store; the same as dropping the engine, but it reads as what it is.
     pub fn close(self) {}
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn secrets(&self) -> &dyn Secrets {
+        &*self.secrets
+    }
+
     pub fn store(&self) -> &Arc<SqliteStore> {
         &self.sqlite
     }
@@ -199,7 +211,11 @@ fn make_home(config: &Config) -> Result<(), Error> {
 }
 
 fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, Error> {
-    let is_within = |id: ExecutionId| reach == Reach::All || reach == Reach::Only(id);
+    let is_within = |id: ExecutionId| match reach {
+        Reach::All => true,
+        Reach::Only(only) => id == only,
+        Reach::Records => false,
+    };
     let inbox: Vec<_> = store.inbox()?.into_iter().filter(|item| is_within(item.execution)).collect();
     let commanded: BTreeSet<ExecutionId> = inbox.iter().map(|item| item.execution).collect();
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };

@@ -1,6 +1,6 @@
 //! What an engine answers when it cannot do what it was asked.
 
-use catena_core::{ExecutionId, Rejection, chain::ParamProblem};
+use catena_core::{ExecutionId, Rejection, ScheduleId, chain::ParamProblem};
 use catena_runners::SecretMissing;
 use catena_store::Error as StoreError;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,10 @@ pub enum Error {
     /// What the host of the store answered.
     #[error("{message}")]
     Host { kind: Kind, message: String },
+    #[error("{0}")]
+    Conflict(String),
+    #[error("there is no schedule {0}")]
+    UnknownSchedule(ScheduleId),
     #[error("cannot {doing}: {message}")]
     Io { doing: &'static str, message: String },
 }
@@ -46,9 +50,18 @@ pub enum Kind {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Store(StoreError::NotFound(_)) | Self::UnknownExecution(_) => Kind::NotFound,
+            Self::Store(StoreError::NotFound(_)) | Self::UnknownExecution(_) | Self::UnknownSchedule(_) => {
+                Kind::NotFound
+            }
             Self::Store(StoreError::Unavailable { disk_full: true, .. }) => Kind::DiskFull,
-            Self::Store(StoreError::Locked { .. } | StoreError::KeyTaken { .. }) => Kind::Conflict,
+            Self::Store(
+                StoreError::Locked { .. }
+                | StoreError::KeyTaken { .. }
+                | StoreError::FireTaken { .. }
+                | StoreError::ChainExists(_)
+                | StoreError::ChainBusy { .. },
+            )
+            | Self::Conflict(_) => Kind::Conflict,
             Self::Store(_) | Self::Stopped(_) => Kind::Store,
             Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
             Self::Params(_) => Kind::Input,

@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel},
     },
     time::Duration,
 };
@@ -13,7 +13,11 @@ use std::{
 use catena_core::{Event, ExecutionId};
 use catena_store::{Entry, Store};
 
-use crate::{Error, clock::Clock};
+use crate::{
+    Error,
+    clock::Clock,
+    schedule::{Announcement, ScheduleFollower},
+};
 
 /// Updates that a follower may be behind before it is sent back to the store.
 const BACKLOG_MAX: usize = 256;
@@ -37,6 +41,8 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Inside {
     followers: HashMap<ExecutionId, Vec<SyncSender<Update>>>,
+    /// Who wants to hear of schedules; the news are few and small.
+    listeners: Vec<Sender<Announcement>>,
     /// Why nothing will be published any more.
     stopped: Option<String>,
 }
@@ -50,6 +56,21 @@ impl Hub {
         let (sender, receiver) = sync_channel(BACKLOG_MAX);
         inside.followers.entry(execution).or_default().push(sender);
         Ok(receiver)
+    }
+
+    /// Hears of all that is announced from now on.
+    pub(crate) fn listen(&self) -> Result<ScheduleFollower, Error> {
+        let mut inside = self.lock();
+        if let Some(why) = &inside.stopped {
+            return Err(Error::Stopped(why.clone()));
+        }
+        let (sender, news) = channel();
+        inside.listeners.push(sender);
+        Ok(ScheduleFollower { news })
+    }
+
+    pub(crate) fn announce(&self, announcement: &Announcement) {
+        self.lock().listeners.retain(|listener| listener.send(announcement.clone()).is_ok());
     }
 
     pub(crate) fn is_followed(&self, execution: ExecutionId) -> bool {
@@ -77,6 +98,7 @@ impl Hub {
     pub(crate) fn stop(&self, why: &str) {
         let mut inside = self.lock();
         inside.stopped.get_or_insert_with(|| why.to_owned());
+        inside.listeners.clear();
         for (_, list) in inside.followers.drain() {
             for follower in list {
                 // One that is too far behind to hear it asks again, and is told then.

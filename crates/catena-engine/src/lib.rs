@@ -12,6 +12,7 @@ mod follow;
 pub mod host;
 mod launch;
 mod load;
+mod schedule;
 mod start;
 
 pub use catena_runners::{Call, Functions, NoSecrets, Places, Secret, SecretMissing, Secrets};
@@ -23,5 +24,9 @@ pub use self::{
     error::Error,
     follow::{Follower, Stream, StreamError, Update},
     load::{load, read_state},
+    schedule::{
+        Announcement, BACKFILL_MAX, Backfilled, Begin, Change, First, News, ScheduleAnswer, ScheduleFollower,
+        ScheduleRequest, Scheduled, Standing,
+    },
     start::{StartRequest, Started},
 };

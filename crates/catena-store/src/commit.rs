@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     rows::{ExecutionRow, StepRow, project_execution, project_step},
+    scheduled::{ChainChange, FireRow, ScheduleRow},
     version::Version,
 };
 
@@ -107,6 +108,21 @@ pub enum Record {
     Value(Blob),
     InboxTaken {
         id: u64,
+    },
+    /// A schedule as it is now, whole.
+    Schedule(Box<ScheduleRow>),
+    /// What became of an instant. A row that waits is replaced; any other is refused with `FireTaken`, and so is a
+    /// second execution for one instant.
+    Fire(Box<FireRow>),
+    /// Refused with `NotFound` where there is no such chain.
+    ChainStatus(ChainChange),
+    /// The chain, its versions, schedules and past executions; refused with `ChainBusy` while one is unfinished.
+    ChainRemoved {
+        chain: String,
+    },
+    /// Refuses the whole commit with `ChainExists` where there is a chain of that name.
+    ChainIsNew {
+        chain: String,
     },
     Snapshot {
         execution: ExecutionId,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use catena_core::{ExecutionId, state::Corrupt};
+use catena_core::{ExecutionId, ScheduleId, Timestamp, state::Corrupt};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +14,13 @@ pub enum Error {
     /// A start with this key was made before.
     #[error("the key was used for execution {execution}")]
     KeyTaken { execution: ExecutionId, same_input: bool },
+    /// The instant has been decided before: it starts nothing more.
+    #[error("the instant {} of schedule {schedule} was decided before", at.0)]
+    FireTaken { schedule: ScheduleId, at: Timestamp },
+    #[error("there is a chain `{0}` already")]
+    ChainExists(String),
+    #[error("execution {execution} of chain `{chain}` has not ended")]
+    ChainBusy { chain: String, execution: ExecutionId },
     /// Another host has taken over: stop.
     #[error("another host has taken over this store")]
     LeaseLost,

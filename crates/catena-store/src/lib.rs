@@ -9,6 +9,7 @@ mod codec;
 mod commit;
 mod error;
 mod rows;
+mod scheduled;
 pub mod sqlite;
 mod version;
 
@@ -18,7 +19,8 @@ pub use self::{
     codec::{Entry, Head},
     commit::{Actor, Append, Commit, Done, InboxCommand, InboxItem, Lease, Record},
     error::Error,
-    rows::{ChainRow, ExecutionFilter, ExecutionRow, StepRow, project_execution, project_step},
+    rows::{ChainRow, ExecutionFilter, ExecutionRow, StepRow, VersionRow, project_execution, project_step},
+    scheduled::{ChainChange, FireFilter, FireRow, ScheduleRow},
     version::{StepFile, Version},
 };
 
@@ -40,6 +42,17 @@ pub trait Store: Send + Sync {
     fn steps(&self, execution: ExecutionId) -> Result<Vec<StepRow>, Error>;
 
     fn chains(&self) -> Result<Vec<ChainRow>, Error>;
+
+    fn chain(&self, name: &str) -> Result<Option<ChainRow>, Error>;
+
+    /// The versions of a chain, the first one first.
+    fn versions(&self, chain: &str) -> Result<Vec<VersionRow>, Error>;
+
+    /// All schedules, those that have ended too, in the order of their numbers.
+    fn schedules(&self) -> Result<Vec<ScheduleRow>, Error>;
+
+    /// What became of instants, the latest one first.
+    fn fires(&self, filter: &FireFilter) -> Result<Vec<FireRow>, Error>;
 
     /// A version by its digest.
     fn version(&self, digest: &str) -> Result<Version, Error>;

@@ -1,10 +1,14 @@
 //! Projections: what lists and searches read, made from a state alone, so that they can be rebuilt.
 
+use std::collections::BTreeMap;
+
 use catena_core::{
     ExecutionId, Failure, State, Timestamp, Value, VisitNo,
     state::{Phase, VisitPhase},
-    status::{ExecutionStatus, StepStatus},
+    status::{ChainStatus, ExecutionStatus, StepStatus},
 };
+
+use crate::Actor;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutionRow {
@@ -46,6 +50,23 @@ pub struct ChainRow {
     /// Digest of the latest version.
     pub version: String,
     pub last_execution: Option<ExecutionId>,
+    pub status: ChainStatus,
+    pub description: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub created_at: Timestamp,
+    pub created_by: Actor,
+    /// When a version was added or the status changed.
+    pub updated_at: Timestamp,
+}
+
+/// A version of a chain, without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRow {
+    /// From 1, in the order in which they were stored.
+    pub number: u32,
+    pub digest: String,
+    pub created_at: Timestamp,
+    pub created_by: Actor,
 }
 
 /// Which executions to list.
@@ -53,6 +74,13 @@ pub struct ChainRow {
 pub struct ExecutionFilter {
     pub chain: Option<String>,
     pub unfinished_only: bool,
+    pub status: Option<ExecutionStatus>,
+    /// Only executions of chains whose latest version has all these labels.
+    pub labels: Vec<(String, String)>,
+    /// Only executions with higher numbers.
+    pub after: Option<ExecutionId>,
+    /// Only executions that were created then or later.
+    pub since: Option<Timestamp>,
     pub limit: Option<u32>,
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use catena_core::{ExecutionId, State};
+use catena_core::{ExecutionId, ScheduleId, State, Timestamp};
 use catena_engine::{
-    Engine, Error, Reach, StartRequest, Started,
+    Announcement, Backfilled, Engine, Error, Reach, ScheduleFollower, ScheduleRequest, Scheduled, Standing,
+    StartRequest, Started,
     host::{HostClient, HostSocket},
 };
 use catena_store::{Actor, Entry, InboxCommand, Store, sqlite::SqliteStore};
@@ -45,7 +46,7 @@ impl Host {
                         Reach::All => {
                             Some(HostSocket::open(&engine, &locations.root).map_err(refused(locations))?)
                         }
-                        Reach::Only(_) => None,
+                        Reach::Only(_) | Reach::Records => None,
                     };
                     return Ok(Self::Here { _socket: socket, engine });
                 }
@@ -94,10 +95,100 @@ impl Host {
         }
     }
 
+    /// The store, for reading.
+    pub(crate) fn store(&self, locations: &Locations) -> Result<Arc<SqliteStore>, Failure> {
+        match self {
+            Self::Here { engine, .. } => Ok(Arc::clone(engine.store())),
+            Self::There(_) => Ok(Arc::new(reader(locations)?)),
+        }
+    }
+
+    /// From now on the schedules of the store fire in this process, if it is the host.
+    pub(crate) fn host_schedules(&self) {
+        match self {
+            Self::Here { engine, .. } => engine.host_schedules(),
+            Self::There(_) => {}
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, request: ScheduleRequest) -> Result<Scheduled, Error> {
+        match self {
+            Self::Here { engine, .. } => engine.schedule(request),
+            Self::There(client) => client.schedule(request),
+        }
+    }
+
+    pub(crate) fn change_chain(&mut self, chain: &str, standing: Standing) -> Result<(), Error> {
+        match self {
+            Self::Here { engine, .. } => engine.change_chain(chain, standing),
+            Self::There(client) => client.change_chain(chain, standing),
+        }
+    }
+
+    pub(crate) fn remove_chain(&mut self, chain: &str) -> Result<(), Error> {
+        match self {
+            Self::Here { engine, .. } => engine.remove_chain(chain),
+            Self::There(client) => client.remove_chain(chain),
+        }
+    }
+
+    pub(crate) fn change_schedule(&mut self, id: ScheduleId, standing: Standing) -> Result<(), Error> {
+        match self {
+            Self::Here { engine, .. } => engine.change_schedule(id, standing),
+            Self::There(client) => client.change_schedule(id, standing),
+        }
+    }
+
+    pub(crate) fn run_now(&mut self, id: ScheduleId) -> Result<Started, Error> {
+        match self {
+            Self::Here { engine, .. } => engine.run_now(id, actor()),
+            Self::There(client) => client.run_now(id, actor()),
+        }
+    }
+
+    pub(crate) fn backfill(
+        &mut self,
+        id: ScheduleId,
+        span: (Timestamp, Timestamp),
+    ) -> Result<Backfilled, Error> {
+        match self {
+            Self::Here { engine, .. } => engine.backfill(id, span, actor()),
+            Self::There(client) => client.backfill(id, span, actor()),
+        }
+    }
+
     pub(crate) fn tell(&mut self, execution: ExecutionId, command: InboxCommand) -> Result<(), Error> {
         match self {
             Self::Here { engine, .. } => engine.tell(execution, command, actor()),
             Self::There(client) => client.tell(execution, command, actor()),
+        }
+    }
+}
+
+/// Hears what is new of schedules.
+pub(crate) enum ScheduleNews {
+    Here(ScheduleFollower),
+    There(HostClient),
+}
+
+impl ScheduleNews {
+    pub(crate) fn of(host: &Host, locations: &Locations) -> Result<Self, Error> {
+        match host {
+            Host::Here { engine, .. } => Ok(Self::Here(engine.follow_schedules()?)),
+            Host::There(_) => {
+                let gone = || Error::Stopped("the host of the store has gone".to_owned());
+                let mut client = HostClient::connect(&locations.root)?.ok_or_else(gone)?;
+                client.follow_schedules()?;
+                Ok(Self::There(client))
+            }
+        }
+    }
+
+    /// Blocks until there is something; an error when the host has gone.
+    pub(crate) fn next(&mut self) -> Result<Announcement, Error> {
+        match self {
+            Self::Here(follower) => follower.next_news(),
+            Self::There(client) => client.next_news(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod absent;
 mod cron;
+pub mod due;
 mod exclude;
 mod fields;
 mod jitter;

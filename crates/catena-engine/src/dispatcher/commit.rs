@@ -7,14 +7,15 @@ use catena_core::{
     faults::{self, Fault},
 };
 use catena_runners::{Beginning, Recorded};
-use catena_store::{Actor, Append, Commit, Entry, Error as StoreError, Record};
+use catena_store::{Actor, Append, Commit, Entry, Error as StoreError, FireRow, Record};
 
-use super::{Dispatcher, Input, Reply, Shared, is_evictable, slots_moved};
+use super::{Ask, Dispatcher, Input, Reply, Shared, is_evictable, slots_moved};
 use crate::{
     Error, Started,
     follow::Update,
     launch::{self, Act},
     load::Wanted,
+    schedule::Announcement,
 };
 
 /// What an execution has answered, and when, and the large values that it had at hand.
@@ -32,6 +33,10 @@ pub(super) struct Consequences {
     pub(super) reply: Option<Reply<()>>,
     pub(super) recorded: Option<Recorded>,
     pub(super) started: Option<(Started, Option<String>, Reply<Started>)>,
+    /// What followers of schedules are told.
+    pub(super) news: Vec<Announcement>,
+    /// The fire that the execution starts for: its instant may turn out to have one.
+    pub(super) fire: Option<Box<FireRow>>,
     /// Large values that the next decision reads.
     pub(super) wanted: Option<Wanted>,
 }
@@ -69,6 +74,7 @@ impl Dispatcher {
             .extend(effects.into_iter().map(|e| launch::act(state, e, self.shared.lease, Beginning::Fresh)));
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
         let wants_slot = state.wants_slot();
+        let has_ended = state.has_ended();
         let timer = state.agenda().next_timer();
         let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));
@@ -80,9 +86,19 @@ impl Dispatcher {
         if wants_slot && !is_held_up && !self.unaccepted.contains(&execution) {
             self.slots.wait(execution);
         }
+        if has_ended {
+            self.schedules.ended(execution);
+        }
         let shared = Arc::clone(&self.shared);
         let after = AfterCommit { shared, execution, consequences, publish, durable };
         self.submit(append, after);
+    }
+
+    /// Commits records that belong to no execution; the answer is given when they are durable.
+    pub(super) fn commit_records(&mut self, consequences: Consequences) {
+        let shared = Arc::clone(&self.shared);
+        let execution = ExecutionId(0);
+        self.submit(None, AfterCommit { shared, execution, consequences, publish: None, durable: None });
     }
 
     /// The events as followers get them. Copying them is left out where nobody follows; who begins to before
@@ -142,6 +158,8 @@ impl AfterCommit {
         match result {
             Ok(()) => self.succeeded(),
             Err(StoreError::KeyTaken { execution, same_input }) => self.key_taken(execution, same_input),
+            Err(StoreError::FireTaken { .. }) if self.consequences.fire.is_some() => self.instant_taken(),
+            Err(error) if is_refusal(&error) && self.consequences.reply.is_some() => self.refused(error),
             Err(error) => self.failed(error),
         }
     }
@@ -162,6 +180,9 @@ impl AfterCommit {
         if let Some(update) = &self.publish {
             self.shared.hub.publish(self.execution, update);
         }
+        for announcement in self.consequences.news.drain(..) {
+            self.shared.hub.announce(&announcement);
+        }
     }
 
     fn acknowledge(&mut self) {
@@ -176,6 +197,21 @@ impl AfterCommit {
                 drop(self.shared.inputs.send(Input::Accepted { execution: self.execution }));
             }
             reply(Ok(started));
+        }
+    }
+
+    /// The instant has an execution: this one never was.
+    fn instant_taken(mut self) {
+        let Some(row) = self.consequences.fire.take() else { return };
+        let error = StoreError::FireTaken { schedule: row.schedule, at: row.fire.at };
+        let ask = Ask::InstantTaken { execution: self.execution, row };
+        drop(self.shared.inputs.send(Input::Schedules(Box::new(ask))));
+        self.refused(error);
+    }
+
+    fn refused(mut self, error: StoreError) {
+        if let Some(reply) = self.consequences.reply.take() {
+            reply(Err(error.into()));
         }
     }
 
@@ -203,6 +239,11 @@ impl AfterCommit {
             reply(Err(error.into()));
         }
     }
+}
+
+/// What a request can meet; anything else is a failure of the store.
+fn is_refusal(error: &StoreError) -> bool {
+    matches!(error, StoreError::ChainExists(_) | StoreError::ChainBusy { .. } | StoreError::NotFound(_))
 }
 
 /// The planted fault: an end that is written twice.

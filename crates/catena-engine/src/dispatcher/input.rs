@@ -61,6 +61,8 @@ pub(crate) enum Input {
     Failed {
         error: catena_store::Error,
     },
+    /// Something about chains and schedules.
+    Schedules(Box<super::Ask>),
     /// Time has moved.
     Tick,
     Stop,

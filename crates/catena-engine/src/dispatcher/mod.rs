@@ -1,9 +1,11 @@
 //! The dispatcher: one thread that alone changes executions. It takes inputs, decides at once, and hands
 //! commits to the writer; it does no I/O and never waits for anything but its next input.
 
+mod chains;
 mod commit;
 mod input;
 mod recover;
+mod schedules;
 mod slots;
 mod values;
 
@@ -29,9 +31,11 @@ use catena_store::{Actor, InboxCommand, Lease, Record, Store};
 
 use self::{
     commit::{Consequences, Decided},
+    schedules::Schedules,
     slots::Slots,
 };
 pub(crate) use self::{
+    chains::Ask,
     input::{Deferred, Input, Reply},
     recover::Recovered,
 };
@@ -76,6 +80,7 @@ pub(crate) struct Dispatcher {
     timers: BTreeSet<(Timestamp, ExecutionId)>,
     armed: HashMap<ExecutionId, Timestamp>,
     slots: Slots,
+    schedules: Schedules,
     next_number: u64,
     /// Why nothing is accepted any more.
     stopped: Option<String>,
@@ -95,6 +100,7 @@ impl Dispatcher {
             timers: BTreeSet::new(),
             armed: HashMap::new(),
             slots: Slots::new(slots),
+            schedules: Schedules::default(),
             next_number,
             stopped: None,
             random: std::hash::RandomState::new(),
@@ -109,13 +115,16 @@ impl Dispatcher {
                 Some(input) => self.handle(input),
                 None => self.wake_due(),
             }
+            self.go_on_after_ends();
             self.grant_slots();
         }
     }
 
     /// The next input, or `None` when a timer is due; what is due comes before what is queued.
     fn next_input(&self) -> Option<Input> {
-        let patience = self.timers.first().and_then(|(at, _)| self.shared.clock.time_until(*at));
+        let timers = self.timers.first().map(|(at, _)| *at).into_iter();
+        let due = timers.chain(self.schedules.next_at()).min();
+        let patience = due.and_then(|at| self.shared.clock.time_until(at));
         match patience {
             Some(Duration::ZERO) => None,
             None => Some(self.inputs.recv().unwrap_or(Input::Stop)),
@@ -139,6 +148,7 @@ impl Dispatcher {
             Input::ValuesRead { execution, read } => self.values_read(execution, read),
             Input::Durable { execution, seq } => self.durable(execution, seq),
             Input::Accepted { execution } => self.accepted(execution),
+            Input::Schedules(ask) => self.asked(*ask),
             Input::Forget { execution } => self.forget(execution),
             Input::Failed { error } => self.fail(&error),
             Input::Tick => self.wake_due(),
@@ -160,6 +170,7 @@ impl Dispatcher {
             return reply(Err(Error::Stopped(why.clone())));
         }
         let CheckedStart { version, params, blobs, key, actor } = request;
+        self.schedules.stored(&version);
         let mut records: Vec<Record> = blobs.into_iter().map(Record::Value).collect();
         if !is_known {
             let (number, at) = (self.take_number(), self.shared.clock.now());
@@ -334,6 +345,7 @@ impl Dispatcher {
             self.disarm(execution);
             self.with_state(execution, Deferred::Advance);
         }
+        self.wake_schedules();
     }
 
     fn arm(&mut self, execution: ExecutionId, at: Timestamp) {
@@ -416,6 +428,7 @@ impl Dispatcher {
         self.reading.clear();
         self.timers.clear();
         self.armed.clear();
+        self.schedules.clear();
     }
 }
 

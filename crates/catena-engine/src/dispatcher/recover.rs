@@ -8,7 +8,7 @@ use catena_core::{
 use catena_runners::Beginning;
 use catena_store::{InboxItem, Lease};
 
-use super::{Deferred, Dispatcher};
+use super::{Deferred, Dispatcher, schedules::Schedules};
 use crate::{launch, load::Unfinished};
 
 /// What was found in the store.
@@ -23,12 +23,14 @@ pub(crate) struct Recovered {
     pub(crate) damaged: Vec<(ExecutionId, String)>,
     /// Processes that were started under an earlier lease are gone with the boot that they ran in.
     pub(crate) first_of_boot: Lease,
+    pub(crate) schedules: crate::schedule::Found,
     /// Whether this is all that is unfinished in the store.
     pub(crate) is_all: bool,
 }
 
 impl Dispatcher {
     pub(crate) fn recover(&mut self, found: Recovered) {
+        self.schedules = Schedules::new(found.schedules);
         if !faults::is_on(Fault::TimerLost) {
             for (execution, at) in found.sleeping {
                 self.arm(execution, at);

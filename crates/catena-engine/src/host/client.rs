@@ -2,7 +2,7 @@
 
 use std::{io::BufReader, os::unix::net::UnixStream, path::Path};
 
-use catena_core::ExecutionId;
+use catena_core::{ExecutionId, ScheduleId, Timestamp};
 use catena_runners::process::Folder;
 use catena_store::{Actor, InboxCommand};
 
@@ -10,7 +10,9 @@ use super::{
     protocol::{Hello, PROTOCOL, Request, Response, SOCKET},
     server::{read_line, write_line},
 };
-use crate::{Error, StartRequest, Started, error::Kind};
+use crate::{
+    Announcement, Backfilled, Error, ScheduleRequest, Scheduled, Standing, StartRequest, Started, error::Kind,
+};
 
 /// A connection to the host of a store.
 pub struct HostClient {
@@ -68,6 +70,63 @@ impl HostClient {
         }
     }
 
+    pub fn schedule(&mut self, request: ScheduleRequest) -> Result<Scheduled, Error> {
+        match self.ask(&Request::Schedule(Box::new(request.into())))? {
+            Response::Scheduled(scheduled) => Ok(scheduled),
+            other => Err(refusal(other)),
+        }
+    }
+
+    pub fn change_chain(&mut self, chain: &str, standing: Standing) -> Result<(), Error> {
+        self.ask_to(&Request::ChangeChain { chain: chain.to_owned(), standing })
+    }
+
+    pub fn remove_chain(&mut self, chain: &str) -> Result<(), Error> {
+        self.ask_to(&Request::RemoveChain { chain: chain.to_owned() })
+    }
+
+    pub fn change_schedule(&mut self, id: ScheduleId, standing: Standing) -> Result<(), Error> {
+        self.ask_to(&Request::ChangeSchedule { id, standing })
+    }
+
+    pub fn run_now(&mut self, id: ScheduleId, actor: Actor) -> Result<Started, Error> {
+        match self.ask(&Request::RunNow { id, actor })? {
+            Response::Started { execution, is_new } => Ok(Started { execution, is_new }),
+            other => Err(refusal(other)),
+        }
+    }
+
+    pub fn backfill(
+        &mut self,
+        id: ScheduleId,
+        (from, to): (Timestamp, Timestamp),
+        actor: Actor,
+    ) -> Result<Backfilled, Error> {
+        match self.ask(&Request::Backfill { id, from, to, actor })? {
+            Response::Backfilled(backfilled) => Ok(backfilled),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Hears from now on what is new of schedules; [`Self::next_news`] then tells it.
+    pub fn follow_schedules(&mut self) -> Result<(), Error> {
+        self.ask_to(&Request::FollowSchedules)
+    }
+
+    pub fn next_news(&mut self) -> Result<Announcement, Error> {
+        match read_line(&mut self.reading).map_err(gone)? {
+            Response::Announced(announcement) => Ok(announcement),
+            other => Err(refusal(other)),
+        }
+    }
+
+    fn ask_to(&mut self, request: &Request) -> Result<(), Error> {
+        match self.ask(request)? {
+            Response::Done => Ok(()),
+            other => Err(refusal(other)),
+        }
+    }
+
     /// Asks for announcements of an execution's commits; [`Self::next_commit`] then gives them.
     pub fn follow(&mut self, execution: ExecutionId) -> Result<(), Error> {
         write_line(&self.stream, &Request::Follow { execution }).map_err(gone)
@@ -100,7 +159,12 @@ fn gone(error: std::io::Error) -> Error {
 fn refusal(response: Response) -> Error {
     match response {
         Response::Refused { kind, message } => Error::Host { kind, message },
-        Response::Started { .. } | Response::Done | Response::Committed { .. } => {
+        Response::Started { .. }
+        | Response::Done
+        | Response::Committed { .. }
+        | Response::Scheduled(_)
+        | Response::Backfilled(_)
+        | Response::Announced(_) => {
             Error::Host { kind: Kind::Conflict, message: "the host answered another question".to_owned() }
         }
     }

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use catena_core::{Chain, ExecutionId, Value};
+use catena_core::{Chain, ExecutionId, ScheduleId, Timestamp, Value, schedule::Schedule};
 use catena_store::{Actor, InboxCommand, StepFile, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{Error, StartRequest, error::Kind};
+use crate::{
+    Announcement, Backfilled, Begin, Error, ScheduleRequest, Scheduled, Standing, StartRequest, error::Kind,
+};
 
 /// Programs of different protocols do not talk.
 pub(super) const PROTOCOL: u32 = 2;
@@ -42,6 +44,31 @@ pub(super) enum Request {
     Follow {
         execution: ExecutionId,
     },
+    /// Store a chain with its schedules.
+    Schedule(Box<ScheduleDto>),
+    ChangeChain {
+        chain: String,
+        standing: Standing,
+    },
+    RemoveChain {
+        chain: String,
+    },
+    ChangeSchedule {
+        id: ScheduleId,
+        standing: Standing,
+    },
+    RunNow {
+        id: ScheduleId,
+        actor: Actor,
+    },
+    Backfill {
+        id: ScheduleId,
+        from: Timestamp,
+        to: Timestamp,
+        actor: Actor,
+    },
+    /// Announce what is new of schedules from now on.
+    FollowSchedules,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,6 +79,9 @@ pub(super) enum Response {
         is_new: bool,
     },
     Done,
+    Scheduled(Scheduled),
+    Backfilled(Backfilled),
+    Announced(Announcement),
     /// Events up to `seq` are in the store.
     Committed {
         seq: u64,
@@ -102,5 +132,29 @@ impl StartDto {
         let version = Arc::new(Version::new(self.chain, self.source, files?));
         let params = self.params.into_iter().map(|(name, json)| (name, Value::from(json))).collect();
         Ok(StartRequest { version, params, key: self.key, actor: self.actor })
+    }
+}
+
+/// A chain with its schedules: what a start has, and what a start does not need.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ScheduleDto {
+    start: StartDto,
+    schedules: Vec<Schedule>,
+    begin: Begin,
+}
+
+impl From<ScheduleRequest> for ScheduleDto {
+    fn from(request: ScheduleRequest) -> Self {
+        let ScheduleRequest { version, schedules, params, actor, begin } = request;
+        let start = StartRequest { version, params, key: None, actor }.into();
+        Self { start, schedules, begin }
+    }
+}
+
+impl ScheduleDto {
+    pub(super) fn into_request(self) -> Result<ScheduleRequest, base64::DecodeError> {
+        let Self { start, schedules, begin } = self;
+        let StartRequest { version, params, actor, .. } = start.into_request()?;
+        Ok(ScheduleRequest { version, schedules, params, actor, begin })
     }
 }

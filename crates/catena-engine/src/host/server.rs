@@ -18,7 +18,7 @@ use catena_runners::process::Folder;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::protocol::{Hello, MESSAGE_MAX, PROTOCOL, Request, Response, SOCKET};
-use crate::{Engine, Error, Follower};
+use crate::{Engine, Error, Follower, Started};
 
 /// The open door; dropping it closes it.
 pub struct HostSocket {
@@ -92,28 +92,83 @@ fn converse(stream: UnixStream, engine: &Weak<Engine>) -> std::io::Result<()> {
                 write_line(&stream, &response)?;
             }
             Request::Tell { execution, command, actor } => {
-                let response = match engine.tell(execution, command, actor) {
-                    Ok(()) => Response::Done,
-                    Err(error) => Response::refused(&error),
-                };
-                write_line(&stream, &response)?;
+                write_line(&stream, &done(engine.tell(execution, command, actor)))?;
             }
             Request::Follow { execution } => announce(&stream, engine, execution)?,
+            Request::FollowSchedules => announce_schedules(&stream, engine)?,
+            Request::Schedule(request) => {
+                write_line(&stream, &store_schedules(&engine, request.into_request()))?;
+            }
+            Request::ChangeChain { chain, standing } => {
+                write_line(&stream, &done(engine.change_chain(&chain, standing)))?;
+            }
+            Request::RemoveChain { chain } => write_line(&stream, &done(engine.remove_chain(&chain)))?,
+            Request::ChangeSchedule { id, standing } => {
+                write_line(&stream, &done(engine.change_schedule(id, standing)))?;
+            }
+            Request::RunNow { id, actor } => write_line(&stream, &started(engine.run_now(id, actor)))?,
+            Request::Backfill { id, from, to, actor } => {
+                let answer = engine.backfill(id, (from, to), actor);
+                write_line(&stream, &answer.map_or_else(|e| Response::refused(&e), Response::Backfilled))?;
+            }
         }
     }
 }
 
 fn start_execution(engine: &Engine, request: Result<crate::StartRequest, base64::DecodeError>) -> Response {
-    let request = match request {
-        Ok(request) => request,
-        Err(error) => {
-            let kind = crate::error::Kind::Input;
-            return Response::Refused { kind, message: format!("a step file has arrived broken: {error}") };
+    match request {
+        Ok(request) => started(engine.start(request)),
+        Err(error) => broken(&error),
+    }
+}
+
+fn store_schedules(
+    engine: &Engine,
+    request: Result<crate::ScheduleRequest, base64::DecodeError>,
+) -> Response {
+    match request {
+        Ok(request) => {
+            engine.schedule(request).map_or_else(|error| Response::refused(&error), Response::Scheduled)
         }
-    };
-    match engine.start(request) {
-        Ok(started) => Response::Started { execution: started.execution, is_new: started.is_new },
+        Err(error) => broken(&error),
+    }
+}
+
+fn broken(error: &base64::DecodeError) -> Response {
+    let kind = crate::error::Kind::Input;
+    Response::Refused { kind, message: format!("a step file has arrived broken: {error}") }
+}
+
+fn started(answer: Result<Started, Error>) -> Response {
+    match answer {
+        Ok(Started { execution, is_new }) => Response::Started { execution, is_new },
         Err(error) => Response::refused(&error),
+    }
+}
+
+fn done(answer: Result<(), Error>) -> Response {
+    match answer {
+        Ok(()) => Response::Done,
+        Err(error) => Response::refused(&error),
+    }
+}
+
+fn announce_schedules(stream: &UnixStream, engine: Arc<Engine>) -> std::io::Result<()> {
+    let follower = engine.follow_schedules();
+    // A follower must not keep an engine open.
+    drop(engine);
+    match follower {
+        Err(error) => write_line(stream, &Response::refused(&error)),
+        Ok(follower) => {
+            // The client may rely on hearing all that comes from here on.
+            write_line(stream, &Response::Done)?;
+            loop {
+                match follower.next_news() {
+                    Ok(announcement) => write_line(stream, &Response::Announced(announcement))?,
+                    Err(error) => return write_line(stream, &Response::refused(&error)),
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod lock;
 #[cfg(feature = "faults")]
 mod power;
 mod read;
+mod schedules;
 mod schema;
 mod write;
 mod writer;

@@ -8,10 +8,11 @@ use catena_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::SqliteStore;
+use super::{SqliteStore, schedules, write::to_json};
 use crate::{
-    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, Head, InboxItem, Lease,
-    StepFile, StepRow, Store, Version, codec,
+    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, FireFilter, FireRow, Head, InboxItem, Lease,
+    ScheduleRow,
+    StepFile, StepRow, Store, Version, VersionRow, codec,
 };
 
 impl Store for SqliteStore {
@@ -33,11 +34,20 @@ impl Store for SqliteStore {
             let unfinished = if filter.unfinished_only { "AND finished_at IS NULL" } else { "" };
             let sql = format!(
                 "SELECT {EXECUTION_COLUMNS} FROM executions WHERE (?1 IS NULL OR chain = ?1) {unfinished}
+                     AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR created_at >= ?4) AND id > ?6
+                     AND (?5 IS NULL OR NOT EXISTS (
+                         SELECT 1 FROM json_each(?5) wanted WHERE NOT EXISTS (
+                             SELECT 1 FROM chains c, json_each(c.labels) had
+                             WHERE c.name = chain AND had.key = wanted.value ->> 0
+                                 AND had.value = wanted.value ->> 1)))
                  ORDER BY id DESC LIMIT ?2"
             );
             let limit = filter.limit.map_or(-1, i64::from);
+            let labels = (!filter.labels.is_empty()).then(|| to_json(&filter.labels));
+            let after = filter.after.map_or(0, |id| id.0);
+            let (status, since) = (filter.status.map(ExecutionStatus::as_str), filter.since.map(|at| at.0));
             let mut statement = reader.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![filter.chain, limit], execution_row)?;
+            let rows = statement.query_map(params![filter.chain, limit, status, since, labels, after], execution_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -47,17 +57,23 @@ impl Store for SqliteStore {
     }
 
     fn chains(&self) -> Result<Vec<ChainRow>, Error> {
-        self.with_reader(|reader| {
-            let mut statement = reader.prepare_cached(
-                "SELECT id, name, latest, (SELECT max(e.id) FROM executions e WHERE e.chain = name)
-                 FROM chains ORDER BY id",
-            )?;
-            let rows = statement.query_map([], |row| {
-                let last_execution = row.get::<_, Option<u64>>(3)?.map(ExecutionId);
-                Ok(ChainRow { id: row.get(0)?, name: row.get(1)?, version: row.get(2)?, last_execution })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+        self.with_reader(schedules::read_chains)
+    }
+
+    fn chain(&self, name: &str) -> Result<Option<ChainRow>, Error> {
+        self.with_reader(|reader| schedules::read_chain(reader, name))
+    }
+
+    fn versions(&self, chain: &str) -> Result<Vec<VersionRow>, Error> {
+        self.with_reader(|reader| schedules::read_versions(reader, chain))
+    }
+
+    fn schedules(&self) -> Result<Vec<ScheduleRow>, Error> {
+        self.with_reader(schedules::read_schedules)
+    }
+
+    fn fires(&self, filter: &FireFilter) -> Result<Vec<FireRow>, Error> {
+        self.with_reader(|reader| schedules::read_fires(reader, filter))
     }
 
     fn version(&self, digest: &str) -> Result<Version, Error> {
@@ -230,13 +246,13 @@ pub(super) fn read_version(reader: &Connection, digest: &str) -> Result<Version,
     Ok(Version { digest: digest.to_owned(), chain: Arc::new(chain), source, files })
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(column: usize, json: &str) -> rusqlite::Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(column: usize, json: &str) -> rusqlite::Result<T> {
     serde_json::from_str(json).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
 }
 
-fn unreadable(column: usize, text: &str) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, text: &str) -> rusqlite::Error {
     let message = format!("`{text}` is no status");
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, message.into())
 }

@@ -9,6 +9,7 @@ use catena_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::schedules;
 use crate::{
     Append, Commit, Error, ExecutionRow, Head, Lease, Record, StepRow, codec::encode, version::Version,
 };
@@ -112,7 +113,9 @@ impl<'a> Batch<'a> {
     }
 
     fn refusal(&self, record: &Record) -> Result<Option<Error>, Error> {
-        let Record::StartKey { key, fingerprint, .. } = record else { return Ok(None) };
+        let Record::StartKey { key, fingerprint, .. } = record else {
+            return schedules::refusal(self.connection, record, |id| self.is_unfinished(id));
+        };
         let found: Option<(u64, String)> = self
             .connection
             .prepare_cached("SELECT execution, fingerprint FROM start_keys WHERE key = ?")?
@@ -145,6 +148,12 @@ impl<'a> Batch<'a> {
             Record::InboxTaken { id } => {
                 self.connection.prepare_cached("DELETE FROM inbox WHERE id = ?")?.execute([id])?;
             }
+            Record::Schedule(row) => schedules::write_schedule(self.connection, row)?,
+            Record::Fire(row) => schedules::write_fire(self.connection, row)?,
+            Record::ChainStatus(change) => schedules::write_status(self.connection, change)?,
+            Record::ChainRemoved { chain } => schedules::remove_chain(self.connection, chain)?,
+            // It refuses or is nothing.
+            Record::ChainIsNew { .. } => {}
             Record::Snapshot { execution, seq, state } => {
                 self.connection
                     .prepare_cached("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)")?
@@ -152,6 +161,13 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl Batch<'_> {
+    /// What this batch says of an execution, if it says anything: its row is not written yet.
+    fn is_unfinished(&self, execution: ExecutionId) -> Option<bool> {
+        self.executions.get(&execution).map(|(row, _)| row.finished_at.is_none())
     }
 }
 
@@ -202,7 +218,7 @@ fn write_execution(
     if changed == 1 || faults::is_on(Fault::StaleLease) { Ok(()) } else { Err(Error::LeaseLost) }
 }
 
-fn to_json(value: &impl serde::Serialize) -> String {
+pub(super) fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("rows hold only what JSON can say")
 }
 
@@ -247,9 +263,19 @@ fn write_version(
     let name = version.chain.name.as_str();
     connection
         .prepare_cached(
-            "INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET latest = excluded.latest",
+            "INSERT INTO chains (id, name, latest, description, labels, created_at, created_by, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6) ON CONFLICT (name) DO UPDATE SET latest = excluded.latest,
+                 description = excluded.description, labels = excluded.labels, updated_at = excluded.updated_at",
         )?
-        .execute(params![number, name, version.digest])?;
+        .execute(params![
+            number,
+            name,
+            version.digest,
+            version.chain.description,
+            to_json(&version.chain.labels),
+            at,
+            actor
+        ])?;
     connection
         .prepare_cached(
             "INSERT INTO versions

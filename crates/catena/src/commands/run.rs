@@ -1,5 +1,9 @@
 //! `catena run`: stores the definition as a version if it is new, starts it, and follows it to its end. Without
 //! another host this process hosts the store meanwhile, and goes on with whatever was unfinished.
+//!
+//! A chain with schedules is hosted until they have no start left: `run/scheduled.rs`.
+
+mod scheduled;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,7 +23,7 @@ use super::{
     interrupt::Interrupts,
     params, preview,
     progress::Progress,
-    schedule::{TimeArgs, refuse_schedules},
+    schedule::TimeArgs,
 };
 use crate::{
     args::{Format, Place},
@@ -49,6 +53,9 @@ pub(crate) struct RunArgs {
     file: Option<PathBuf>,
     #[command(flatten)]
     schedule: TimeArgs,
+    /// Run once and leave the schedules alone, those of the chain and all others
+    #[arg(long)]
+    once: bool,
     /// Set a parameter: JSON, else text; @FILE is a file's content as text
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -79,9 +86,12 @@ pub(crate) fn run(args: &RunArgs, place: &Place) -> Result<Code, Failure> {
     }
     let mut problems = Vec::new();
     match start(args, place, &mut problems) {
-        Ok(running) => {
+        Ok(Way::Plain(running)) => {
             let (end, host) = running.follow(problems);
-            end.and_then(|code| finish_hosting(host, code))
+            end.and_then(|code| finish_hosting(args, host, code))
+        }
+        Ok(Way::Scheduled(hosting)) => {
+            hosting.follow(problems).and_then(|(code, host)| finish_hosting(args, host, code))
         }
         Err(failure) => {
             // Scripts that asked for a document get one, whatever was wrong.
@@ -126,8 +136,7 @@ fn start<'a>(
     args: &'a RunArgs,
     place: &Place,
     problems: &mut Vec<ProblemEntry>,
-) -> Result<Running<'a>, Failure> {
-    args.schedule.refuse()?;
+) -> Result<Way<'a>, Failure> {
     let definition = args.definition()?;
     problems.extend(definition.problems());
     if args.output == Format::Text || !definition.checked.has_error() {
@@ -138,11 +147,26 @@ fn start<'a>(
         return Err(args.refused(&definition, &refusal));
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
-    refuse_schedules(&version.chain)?;
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
-    let host = Host::reach(&locations, Reach::All)?;
-    Running::start(args, locations, host, version, params)
+    let schedules = args.schedule.schedules(&version.chain);
+    let is_scheduled = !args.once && (!schedules.is_empty() || scheduled::had_schedules(&locations, &version)?);
+    scheduled::expect_no_key(args, is_scheduled && !schedules.is_empty())?;
+    let mut host = Host::reach(&locations, Reach::All)?;
+    if is_scheduled {
+        let begin = scheduled::begin(&schedules);
+        let plan = scheduled::Plan { version: Arc::clone(&version), schedules, params: params.clone(), begin };
+        if let Some(hosting) = scheduled::Hosting::start(args, &locations, &mut host, plan)? {
+            return Ok(Way::Scheduled(hosting.with(host)));
+        }
+    }
+    Running::start(args, locations, host, version, params).map(Way::Plain)
+}
+
+/// What there is to follow.
+enum Way<'a> {
+    Plain(Running<'a>),
+    Scheduled(scheduled::Followed<'a>),
 }
 
 impl RunArgs {
@@ -223,6 +247,9 @@ impl<'a> Running<'a> {
             actor: hosting::actor(),
         };
         let started = host.start_once(request, &locations)?;
+        if !args.once {
+            host.host_schedules();
+        }
         let execution = started.execution;
         let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };
         talk!("execution {execution} of {chain}{again}");
@@ -267,6 +294,9 @@ impl<'a> Running<'a> {
                 Err(error) if matches!(self.host, Host::There(_)) && !self.interrupts.any() => {
                     talk!("{error}; taking over");
                     self.host = Host::reach(&self.locations, Reach::All)?;
+                    if !self.args.once {
+                        self.host.host_schedules();
+                    }
                     events = self.events()?;
                 }
                 Err(error) => {
@@ -332,10 +362,7 @@ impl<'a> Running<'a> {
 
     /// Where large values are.
     fn store(&self) -> Result<Arc<SqliteStore>, Failure> {
-        match &self.host {
-            Host::Here { engine, .. } => Ok(Arc::clone(engine.store())),
-            Host::There(_) => Ok(Arc::new(hosting::reader(&self.locations)?)),
-        }
+        self.host.store(&self.locations)
     }
 
     fn print_document(&self, problems: Vec<ProblemEntry>) -> Result<(), Failure> {
@@ -433,9 +460,19 @@ fn leave_now() -> ! {
     std::process::exit(Code::Interrupted as i32)
 }
 
-/// A host whose own chain has ended stays while it hosts others.
-fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
+/// A host whose own chain has ended stays while it hosts others, and schedules.
+fn finish_hosting(args: &RunArgs, host: Host, code: Code) -> Result<Code, Failure> {
     let Host::Here { engine, .. } = &host else { return Ok(code) };
+    loop {
+        finish_others(engine, code)?;
+        if args.once || code == Code::Interrupted || !scheduled::stay_for_schedules(engine)? {
+            return Ok(code);
+        }
+    }
+}
+
+/// Follows other executions until none is left that goes on.
+fn finish_others(engine: &Engine, code: Code) -> Result<(), Failure> {
     let mut told = false;
     while code != Code::Interrupted
         && let Some(other) = next_unfinished(engine)?
@@ -451,7 +488,7 @@ fn finish_hosting(host: Host, code: Code) -> Result<Code, Failure> {
             talk!("execution {other} of {} {}", row.chain, row.status);
         }
     }
-    Ok(code)
+    Ok(())
 }
 
 /// Whether no host brings it on.

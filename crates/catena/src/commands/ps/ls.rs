@@ -33,6 +33,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
         chain: args.chain.clone(),
         unfinished_only: args.unfinished,
         limit: Some(args.limit),
+        ..ExecutionFilter::default()
     };
     // No store yet is no error to somebody who only asks what is there.
     let reader = if hosting::has_store(locations)? { Some(hosting::reader(locations)?) } else { None };

@@ -5,7 +5,7 @@ mod times;
 
 use clap::{Args, Subcommand};
 
-pub(super) use self::times::{TimeArgs, refuse_schedules};
+pub(super) use self::times::TimeArgs;
 use crate::exit::{Code, Failure};
 
 #[derive(Debug, Args)]

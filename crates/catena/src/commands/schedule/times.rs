@@ -1,16 +1,19 @@
-//! `--every` and `--after` of `catena run`: read and checked, and answered honestly, since schedules are not built.
+//! `--every` and `--after` of `catena run`: a schedule on the command line, in place of the chain's own.
 
+use catena_core::{
+    Chain,
+    schedule::{Schedule, Timing},
+};
 use clap::Args;
 
 use crate::commands::preview::Times;
-use crate::exit::{Code, Failure};
 
 #[derive(Debug, Args)]
 pub(in crate::commands) struct TimeArgs {
-    /// Start again and again, in seconds or as 1h30m: comes with schedules, so far 0 (once)
+    /// Start again and again, in seconds or as 1h30m, from start to start; 0 is once
     #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
     every: Option<u64>,
-    /// Start later, in seconds or as 90s: comes with schedules, so far 0 (at once)
+    /// Start later, in seconds or as 90s; 0 is at once
     #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
     after: Option<u64>,
 }
@@ -20,30 +23,27 @@ impl TimeArgs {
         Times { after_ms: self.after, every_ms: self.every }
     }
 
-    /// Refuses what this version would have to ignore.
-    pub(in crate::commands) fn refuse(&self) -> Result<(), Failure> {
-        let asked = |value: Option<u64>| value.is_some_and(|ms| ms > 0);
-        let option = match (asked(self.every), asked(self.after)) {
-            (true, _) => "--every",
-            (false, true) => "--after",
-            (false, false) => return Ok(()),
-        };
-        let message = format!("`{option}` is not there yet: schedules come with a later version");
-        Err(Failure::new(Code::Usage, message)
-            .next("the same without it, which starts at once; cron or a systemd timer can repeat that"))
-    }
-}
-
-/// Refuses a chain whose schedules this version would have to ignore.
-pub(in crate::commands) fn refuse_schedules(chain: &catena_core::Chain) -> Result<(), Failure> {
-    match chain.schedules.first() {
-        None => Ok(()),
-        Some(schedule) => {
-            let message =
-                format!("the chain has a schedule ({schedule}), and nothing starts it by itself yet");
-            Err(Failure::new(Code::Definition, message)
-                .next("catena schedule next FILE, which shows when it would start"))
+    /// When executions of the chain start by themselves: as the chain says, where the command line says nothing else.
+    pub(in crate::commands) fn schedules(&self, chain: &Chain) -> Vec<Schedule> {
+        let mut schedules = chain.schedules.clone();
+        if let Some(every_ms) = self.every {
+            let after_ms = schedules.first().and_then(|schedule| schedule.after_ms);
+            schedules = vec![Schedule::every(every_ms, after_ms)];
         }
+        if let Some(after) = self.after {
+            if schedules.is_empty() {
+                schedules.push(Schedule::every(0, None));
+            }
+            for schedule in &mut schedules {
+                schedule.after_ms = Some(after);
+            }
+        }
+        // Once and at once is no schedule.
+        schedules.retain(|schedule| {
+            let is_once = matches!(schedule.timing, Timing::Every { every_ms: 0 });
+            !is_once || schedule.after_ms.is_some_and(|after| after > 0)
+        });
+        schedules
     }
 }
 
