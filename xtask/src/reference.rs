@@ -90,6 +90,10 @@ fn on(on: On) -> String {
         On::Work => "; not on `set`".to_owned(),
         On::Attempt => "; not on `set`, later on blocks".to_owned(),
         On::Process => "; on steps that start a process".to_owned(),
+        On::ProcessOr(kinds) => {
+            let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+            format!("; on steps that start a process, and on {}", kinds.join(", "))
+        }
         On::Kinds(kinds) => {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
             format!("; on {}", kinds.join(" and "))

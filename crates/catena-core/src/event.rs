@@ -217,6 +217,45 @@ pub struct Input {
     pub stdin: Option<Given>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<Request>>,
+}
+
+/// The request of an `http` step: where it goes, and what of it is not constant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// As it is sent, without its fragment.
+    pub url: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Given>,
+    /// `user` and `password`, or `token`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub auth: BTreeMap<String, Given>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Given>,
+}
+
+impl Request {
+    fn given(&self) -> impl Iterator<Item = &Given> {
+        self.headers.values().chain(self.auth.values()).chain(&self.body)
+    }
+
+    fn given_mut(&mut self) -> impl Iterator<Item = &mut Given> {
+        self.headers.values_mut().chain(self.auth.values_mut()).chain(&mut self.body)
+    }
+
+    fn to_value(&self) -> Value {
+        let object = |fields: &BTreeMap<String, Given>| {
+            Value::object(fields.iter().map(|(name, given)| (name.clone(), given.to_value())))
+        };
+        let parts = [
+            ("url", Some(Value::text(self.url.as_str()))),
+            ("headers", (!self.headers.is_empty()).then(|| object(&self.headers))),
+            ("auth", (!self.auth.is_empty()).then(|| object(&self.auth))),
+            ("body", self.body.as_ref().map(Given::to_value)),
+        ];
+        Value::object(parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))))
+    }
 }
 
 impl Input {
@@ -230,6 +269,7 @@ impl Input {
             ("argv", argv),
             ("stdin", self.stdin.as_ref().map(Given::to_value)),
             ("parameters", self.parameters.clone()),
+            ("request", self.request.as_ref().map(|request| request.to_value())),
         ];
         let given = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Value::object(given)
@@ -237,12 +277,16 @@ impl Input {
 
     /// The values in it.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
-        let given = self.env.values().chain(&self.stdin).flat_map(Given::values);
+        let given = self.env.values().chain(&self.stdin);
+        let requested = self.request.iter().flat_map(|request| request.given());
+        let given = given.chain(requested).flat_map(Given::values);
         given.chain(&self.argv).chain(&self.parameters)
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
-        let given = self.env.values_mut().chain(&mut self.stdin).flat_map(Given::values_mut);
+        let given = self.env.values_mut().chain(&mut self.stdin);
+        let requested = self.request.iter_mut().flat_map(|request| request.given_mut());
+        let given = given.chain(requested).flat_map(Given::values_mut);
         given.chain(&mut self.argv).chain(&mut self.parameters)
     }
 }

@@ -19,6 +19,12 @@ pub enum FailureType {
     TemplateError,
     /// A secret that the step needs has no value where the engine runs.
     SecretMissing,
+    /// A file that a `file_exists` step asks for is not there.
+    FileMissing,
+    /// A response whose status the step does not expect.
+    HttpStatus,
+    /// A request that got no response, or not the whole of it.
+    HttpError,
     /// `parse` could not read what the step wrote.
     ParseError,
     /// The result does not fit the schema that the step declares for it.
@@ -35,13 +41,16 @@ pub enum FailureType {
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 12] = [
+    const NAMED: [(Self, &'static str); 15] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
         (Self::CannotStart, "cannot_start"),
         (Self::TemplateError, "template_error"),
         (Self::SecretMissing, "secret_missing"),
+        (Self::FileMissing, "file_missing"),
+        (Self::HttpStatus, "http_status"),
+        (Self::HttpError, "http_error"),
         (Self::ParseError, "parse_error"),
         (Self::ResultMismatch, "result_mismatch"),
         (Self::ResultTooLarge, "result_too_large"),
@@ -78,6 +87,9 @@ impl fmt::Display for FailureType {
         f.write_str(self.as_str())
     }
 }
+
+/// Where the detail of an `http_status` failure has the pause that the server asked for.
+pub const RETRY_AFTER_MS: &str = "retry_after_ms";
 
 /// Why a step did not do its work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +143,14 @@ impl Failure {
     pub fn with_detail(mut self, detail: serde_json::Value) -> Self {
         self.detail = Some(Value::from(detail));
         self
+    }
+}
+
+impl Failure {
+    /// The pause that a server asked for before the next attempt, in the detail of its failure.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        let detail = self.detail.as_ref().filter(|_| self.kind == FailureType::HttpStatus)?;
+        detail.as_json().get(RETRY_AFTER_MS)?.as_u64()
     }
 }
 

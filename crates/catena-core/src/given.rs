@@ -133,7 +133,11 @@ impl Given {
         }
     }
 
-    fn fill_json<E>(&self, value_of: &mut dyn FnMut(&SecretName) -> Result<String, E>) -> Result<Json, E> {
+    /// The same as JSON.
+    pub fn fill_json<E>(
+        &self,
+        value_of: &mut dyn FnMut(&SecretName) -> Result<String, E>,
+    ) -> Result<Json, E> {
         Ok(match self {
             Self::Plain(value) => value.as_json().clone(),
             Self::Secret(name) => Json::String(value_of(name)?),

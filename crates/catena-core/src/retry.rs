@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::FailureType;
+use crate::failure::{Failure, FailureType};
 
 /// `retry_config`. The first attempt counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,13 @@ impl Retry {
         (bounded * factor).round() as u64
     }
 
+    /// The pause after attempt `n` failed in this way: not less than a server asked for, within `max_delay`.
+    pub fn pause_after(&self, failure: &Failure, n: u32, jitter: f64) -> u64 {
+        let asked = failure.retry_after_ms().unwrap_or(0);
+        let asked = self.delay_max_ms.map_or(asked, |max| asked.min(max));
+        self.pause_ms(n, jitter).max(asked)
+    }
+
     pub fn covers(&self, failure: &FailureType) -> bool {
         self.on.is_empty() || self.on.contains(failure)
     }
@@ -58,6 +65,20 @@ mod tests {
         assert_eq!(pauses, [5_000, 10_000, 20_000, 30_000, 30_000]);
         assert_eq!(Retry { backoff_factor: 10.0, ..policy.clone() }.pause_ms(u32::MAX, 0.0), 30_000);
         assert_eq!(Retry { delay_max_ms: None, ..policy }.pause_ms(u32::MAX, 0.0), u64::MAX);
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_a_server_asks_for() {
+        let failure = |ms: u64| {
+            let detail = serde_json::json!({ "retry_after_ms": ms });
+            Failure::new(FailureType::HttpStatus, "busy").with_detail(detail)
+        };
+        let policy = Retry { delay_max_ms: Some(30_000), jitter: false, ..Retry::default() };
+        assert_eq!(policy.pause_after(&failure(20_000), 1, 0.0), 20_000);
+        assert_eq!(policy.pause_after(&failure(1), 1, 0.0), 5_000);
+        assert_eq!(policy.pause_after(&failure(60_000), 1, 0.0), 30_000);
+        let other = Failure { kind: FailureType::ExitCode, ..failure(20_000) };
+        assert_eq!(policy.pause_after(&other, 1, 0.0), 5_000);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
         }),
         Work::File { .. }
         | Work::Function { .. }
+        | Work::FileExists { .. }
+        | Work::Http(_)
         | Work::Set { .. }
         | Work::Wait { .. }
         | Work::Group { .. }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use catena_core::ExecutionId;
-use catena_runners::{Files, FunctionRunner, HelperAccess, ProcessRunner, Secrets, Sources};
+use catena_runners::{
+    FileExistsRunner, Files, FunctionRunner, HelperAccess, Places, ProcessRunner, Secrets, Sink, Sources,
+    StepRunner,
+};
 use catena_store::{
     Actor, ExecutionFilter, ExecutionRow, InboxCommand, Lease, Store,
     sqlite::{HostLock, SqliteStore},
@@ -251,8 +254,22 @@ fn launcher(
         .map_err(Error::io("start the threads of functions"))?;
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
+    let files = FileExistsRunner::new(config.places.clone(), threads, sources.clone(), sink.clone())
+        .map_err(Error::io("start a thread that looks for files"))?;
+    let requests = requests(&config.places, &sources, &sink);
     let processes = ProcessRunner::new(config.places.clone(), sources, helper, sqlite.id(), sink);
-    Ok(Launcher::new(functions, processes))
+    Ok(Launcher { functions, files, requests, processes })
+}
+
+#[cfg(feature = "http")]
+fn requests(places: &Places, sources: &Sources, sink: &Arc<Inbound>) -> Box<dyn StepRunner> {
+    let sink = Arc::clone(sink) as Arc<dyn Sink>;
+    Box::new(catena_runners::HttpRunner::new(places.clone(), sources.clone(), sink))
+}
+
+#[cfg(not(feature = "http"))]
+fn requests(_places: &Places, _sources: &Sources, sink: &Arc<Inbound>) -> Box<dyn StepRunner> {
+    Box::new(crate::launch::NoRequests(Arc::clone(sink) as Arc<dyn Sink>))
 }
 
 /// Whatever ends the dispatcher, nobody waits for its events any more.

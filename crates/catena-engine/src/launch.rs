@@ -4,7 +4,8 @@ use std::sync::{Arc, mpsc::Sender};
 
 use catena_core::{Effect, State, Value, chain::Work, event::Answer, state::VisitPhase};
 use catena_runners::{
-    Attempt, AttemptKey, Beginning, FunctionRunner, ProcessRunner, Recorded, Sink, StepRunner,
+    Attempt, AttemptKey, Beginning, FileExistsRunner, FunctionRunner, ProcessRunner, Recorded, Sink,
+    StepRunner,
 };
 
 use catena_store::Lease;
@@ -22,19 +23,19 @@ pub(crate) enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runner {
     Function,
+    FileExists,
+    Http,
     Process,
 }
 
 pub(crate) struct Launcher {
-    functions: FunctionRunner,
-    processes: Arc<ProcessRunner>,
+    pub(crate) functions: FunctionRunner,
+    pub(crate) files: FileExistsRunner,
+    pub(crate) requests: Box<dyn StepRunner>,
+    pub(crate) processes: Arc<ProcessRunner>,
 }
 
 impl Launcher {
-    pub(crate) fn new(functions: FunctionRunner, processes: Arc<ProcessRunner>) -> Self {
-        Self { functions, processes }
-    }
-
     pub(crate) fn perform(&self, act: Act) {
         match act {
             Act::Start(attempt) => self.runner(runner_of(&attempt.step().work)).start(*attempt),
@@ -46,12 +47,16 @@ impl Launcher {
     /// All live attempts of the store have been named.
     pub(crate) fn has_all(&self) {
         self.functions.has_all();
+        self.files.has_all();
+        self.requests.has_all();
         self.processes.has_all();
     }
 
     fn runner(&self, runner: Runner) -> &dyn StepRunner {
         match runner {
             Runner::Function => &self.functions,
+            Runner::FileExists => &self.files,
+            Runner::Http => &*self.requests,
             Runner::Process => &*self.processes,
         }
     }
@@ -60,6 +65,8 @@ impl Launcher {
 fn runner_of<B>(work: &Work<B>) -> Runner {
     match work {
         Work::Function { .. } => Runner::Function,
+        Work::FileExists { .. } => Runner::FileExists,
+        Work::Http(_) => Runner::Http,
         Work::Shell { .. }
         | Work::Command { .. }
         | Work::File { .. }
@@ -104,6 +111,24 @@ fn attempt_of(state: &State, key: AttemptKey, lease: Lease, beginning: Beginning
         lease: lease.0,
         beginning,
     }
+}
+
+/// In place of the runner of requests in a program that was built without it.
+#[cfg(not(feature = "http"))]
+pub(crate) struct NoRequests(pub(crate) Arc<dyn Sink>);
+
+#[cfg(not(feature = "http"))]
+impl StepRunner for NoRequests {
+    fn start(&self, attempt: Attempt) {
+        use catena_core::{Failure, FailureType};
+        let message = "this program was built without the feature `http`";
+        let failure = Failure::lasting(FailureType::CannotStart, message);
+        self.0.ended(attempt.key, Answer::Failed { failure });
+    }
+
+    fn stop(&self, _key: AttemptKey) {}
+
+    fn settle(&self, _key: AttemptKey) {}
 }
 
 /// What attempts tell goes to the dispatcher's queue.

@@ -5,7 +5,10 @@ mod attempt;
 mod classify;
 mod command;
 mod file;
+mod file_exists;
 mod function;
+#[cfg(feature = "http")]
+mod http;
 mod mask;
 mod prepare;
 pub mod process;
@@ -17,7 +20,10 @@ mod values;
 mod yaml;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
+pub use file_exists::FileExistsRunner;
 pub use function::{Call, Function, FunctionRunner, Functions};
+#[cfg(feature = "http")]
+pub use http::HttpRunner;
 pub use mask::MASKED_MIN_BYTES;
 pub use prepare::CONTEXT_VARIABLE;
 pub use process_runner::{Files, HelperAccess, HelperCommand, ProcessRunner, RunnerError, Sources};

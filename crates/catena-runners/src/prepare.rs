@@ -49,6 +49,8 @@ pub(crate) fn launch(
         Work::Command { argv, .. } => command::invocation(argv, &attempt.input.argv)?,
         Work::File { file, .. } => file::invocation(file, places, files)?,
         Work::Function { .. }
+        | Work::FileExists { .. }
+        | Work::Http(_)
         | Work::Set { .. }
         | Work::Wait { .. }
         | Work::Group { .. }
@@ -127,7 +129,7 @@ pub(crate) fn cannot_start(message: impl Into<String>) -> Failure {
     Failure::lasting(FailureType::CannotStart, message)
 }
 
-fn workdir(chain: &Chain, process: &Process, places: &Places) -> PathBuf {
+pub(crate) fn workdir(chain: &Chain, process: &Process, places: &Places) -> PathBuf {
     let base = chain.workdir.as_ref().map_or_else(|| places.root.clone(), PathBuf::from);
     process.workdir.as_ref().map_or(base.clone(), |own| base.join(own))
 }

@@ -81,6 +81,19 @@ impl Unsealed {
         Mask::new(self.values.values().map(Secret::expose)).map(Arc::new)
     }
 
+    /// The same where the secrets are sent in other forms as well: those in `more`, and as URLs and forms have them.
+    #[cfg(feature = "http")]
+    pub(crate) fn mask_with(&self, more: Vec<Zeroizing<String>>) -> Option<Arc<Mask>> {
+        let values = self.values.values().map(Secret::expose);
+        let encoded: Vec<Zeroizing<String>> = values.clone().map(in_form).chain(more).collect();
+        Mask::new(values.chain(encoded.iter().map(|text| text.as_str()))).map(Arc::new)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn fill_json(&self, given: &Given) -> Result<serde_json::Value, Failure> {
+        given.fill_json(&mut |name| self.value(name))
+    }
+
     pub(crate) fn fill(&self, gaps: &Gaps) -> Result<Filling, Failure> {
         let env: Result<Vec<_>, Failure> =
             gaps.env.iter().map(|(name, given)| Ok((name.clone(), self.fill_one(given)?))).collect();
@@ -91,7 +104,7 @@ impl Unsealed {
         Ok(Filling { env, stdin, hidden })
     }
 
-    fn fill_one(&self, given: &Given) -> Result<Zeroizing<String>, Failure> {
+    pub(crate) fn fill_one(&self, given: &Given) -> Result<Zeroizing<String>, Failure> {
         given.fill(&mut |name| self.value(name)).map(Zeroizing::new)
     }
 
@@ -106,6 +119,23 @@ impl Unsealed {
             }
         }
     }
+}
+
+/// A text as a field of a form has it.
+#[cfg(feature = "http")]
+fn in_form(text: &str) -> Zeroizing<String> {
+    use std::fmt::Write as _;
+    let mut encoded = Zeroizing::new(String::with_capacity(text.len()));
+    for byte in text.bytes() {
+        match byte {
+            b' ' => encoded.push('+'),
+            b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                encoded.push(char::from(byte));
+            }
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
+        }
+    }
+    encoded
 }
 
 fn missing_for(name: &SecretName, why: &str) -> SecretMissing {

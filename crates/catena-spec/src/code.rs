@@ -94,6 +94,8 @@ codes! {
     UnknownZone = "C0522", Error, "A time zone that does not exist";
     NoSuchDate = "C0523", Error, "A date, day or time that does not exist";
     ScheduleClash = "C0524", Error, "Parts of a schedule that do not go together";
+    BadUrl = "C0580", Error, "A URL that says nobody to ask";
+    BadRequest = "C0581", Error, "A part of a request that cannot be sent";
 }
 
 impl Code {

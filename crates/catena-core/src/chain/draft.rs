@@ -213,6 +213,8 @@ impl Flattener {
             Work::Command { argv, allow_dash, process } => Work::Command { argv, allow_dash, process },
             Work::File { file, process } => Work::File { file, process },
             Work::Function { function, parameters } => Work::Function { function, parameters },
+            Work::FileExists { paths } => Work::FileExists { paths },
+            Work::Http(step) => Work::Http(step),
             Work::Set { values } => Work::Set { values },
             Work::Wait { wait } => Work::Wait { wait },
             Work::Group { block } => Work::Group { block: self.block(block, Some(outer), owner)? },

@@ -6,6 +6,7 @@
 //! types.
 
 mod draft;
+mod http;
 mod params;
 pub mod schema;
 mod work;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     draft::{Draft, DraftError, StepDraft},
+    http::{Auth, Base, Body, HttpStep, Statuses, Url},
     params::{Param, ParamProblem},
     work::{Branch, FileStep, Interpreter, Parse, Process, Repeat, Wait, WaitFor, Work},
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::http::HttpStep;
 use crate::{expr::Expr, ids::StepId, secret::SecretName, template::Template, time::Timestamp};
 
 /// A step's kind.
@@ -37,6 +38,10 @@ pub enum Work<B> {
     },
     /// A Rust function that the embedding program registered under this name.
     Function { function: String, parameters: Template },
+    /// Whether files are there.
+    FileExists { paths: Vec<Template> },
+    /// An HTTP request.
+    Http(Box<HttpStep>),
     /// Names with their values.
     Set { values: Vec<(String, Template)> },
     /// A durable pause: costs no attempt and no slot.
@@ -147,6 +152,8 @@ impl<B> Work<B> {
             Self::Command { .. } => "command",
             Self::File { .. } => "file",
             Self::Function { .. } => "function",
+            Self::FileExists { .. } => "file_exists",
+            Self::Http(_) => "http",
             Self::Set { .. } => "set",
             Self::Wait { .. } => "wait",
             Self::Group { .. } => "steps",
@@ -162,7 +169,10 @@ impl<B> Work<B> {
             .into_iter()
             .flat_map(|process| process.env.values().chain(&process.stdin).flat_map(Template::exprs));
         let own = match self {
-            Self::Command { argv, .. } => argv.iter().flat_map(Template::exprs).collect(),
+            Self::Command { argv: texts, .. } | Self::FileExists { paths: texts } => {
+                texts.iter().flat_map(Template::exprs).collect()
+            }
+            Self::Http(step) => step.exprs(),
             Self::Function { parameters, .. } => parameters.exprs(),
             Self::Set { values } => values.iter().flat_map(|(_, value)| value.exprs()).collect(),
             Self::Wait { wait } => wait.expr().into_iter().collect(),
@@ -172,10 +182,26 @@ impl<B> Work<B> {
         process.chain(own).collect()
     }
 
-    /// The secrets that its process is given.
+    fn http(&self) -> Option<&HttpStep> {
+        match self {
+            Self::Http(step) => Some(step),
+            Self::Shell { .. }
+            | Self::Command { .. }
+            | Self::File { .. }
+            | Self::Function { .. }
+            | Self::FileExists { .. }
+            | Self::Set { .. }
+            | Self::Wait { .. }
+            | Self::Group { .. }
+            | Self::Parallel { .. }
+            | Self::ForEach { .. } => None,
+        }
+    }
+
+    /// The secrets that its process or request is given.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretName> {
         let given = self.process().into_iter().flat_map(|process| process.env.values().chain(&process.stdin));
-        given.flat_map(Template::secrets)
+        given.flat_map(Template::secrets).chain(self.http().into_iter().flat_map(HttpStep::secrets))
     }
 
     /// The blocks directly within it.
@@ -190,6 +216,8 @@ impl<B> Work<B> {
             | Self::Command { .. }
             | Self::File { .. }
             | Self::Function { .. }
+            | Self::FileExists { .. }
+            | Self::Http(_)
             | Self::Set { .. }
             | Self::Wait { .. } => Vec::new(),
         }
@@ -202,6 +230,8 @@ impl<B> Work<B> {
                 Some(process)
             }
             Self::Function { .. }
+            | Self::FileExists { .. }
+            | Self::Http(_)
             | Self::Set { .. }
             | Self::Wait { .. }
             | Self::Group { .. }

@@ -106,7 +106,7 @@ impl Decider<'_> {
         let tries = visit.attempts - visit.losses;
         let again =
             failure.retriable && retry.covers(&failure.kind) && tries < retry.max_attempts && tries > 0;
-        again.then(|| retry.pause_ms(tries, self.outside.jitter))
+        again.then(|| retry.pause_after(failure, tries, self.outside.jitter))
     }
 
     /// Ends a visit as failed, with what its policy makes of it.

@@ -115,6 +115,8 @@ impl Decider<'_> {
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
+            | Work::FileExists { .. }
+            | Work::Http(_)
             | Work::Set { .. }
             | Work::Wait { .. } => unreachable!("only block steps have frames"),
         };
@@ -149,6 +151,8 @@ impl Decider<'_> {
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
+            | Work::FileExists { .. }
+            | Work::Http(_)
             | Work::Set { .. }
             | Work::Wait { .. } => Value::null(),
         }

@@ -1,6 +1,6 @@
 //! Entering a step: its condition, items and input are evaluated here, once, and stand in the event.
 
-use super::{Decider, wait};
+use super::{Decider, request::request, wait};
 use crate::{
     chain::{Chain, Process, Step, VISITS_MAX, VISITS_TOTAL_MAX, Work},
     event::{BlockEnd, Event, Input, Plan, SkipReason},
@@ -69,6 +69,18 @@ fn plan_work(chain: &Chain, step: &Step, now: Timestamp, scope: &dyn Scope) -> R
         Work::Function { parameters, .. } => {
             let parameters = Some(parameters.eval(scope)?);
             Ok(Plan::Attempt(Input { parameters, ..Input::default() }))
+        }
+        Work::FileExists { paths } => {
+            let mut input = Input::default();
+            if paths.iter().any(|path| !path.is_constant()) {
+                let values: Result<Vec<Value>, Failure> = paths.iter().map(|path| path.eval(scope)).collect();
+                input.argv = values?;
+            }
+            Ok(Plan::Attempt(input))
+        }
+        Work::Http(step) => {
+            let request = Some(Box::new(request(step, scope)?));
+            Ok(Plan::Attempt(Input { request, ..Input::default() }))
         }
         Work::Set { values } => {
             let values: Result<Vec<(String, Value)>, Failure> =

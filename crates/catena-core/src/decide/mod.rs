@@ -11,6 +11,7 @@ mod end;
 mod enter;
 mod pause;
 mod read;
+mod request;
 mod resolve;
 mod wait;
 

@@ -262,6 +262,8 @@ impl State {
             | Work::Command { .. }
             | Work::File { .. }
             | Work::Function { .. }
+            | Work::FileExists { .. }
+            | Work::Http(_)
             | Work::Set { .. }
             | Work::Wait { .. } => NestLimits { needed: u32::MAX, tolerate: 0, parallel: u32::MAX },
         }

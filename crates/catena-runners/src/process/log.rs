@@ -139,6 +139,36 @@ impl Log {
     }
 }
 
+/// The log of an attempt that has no process: what is done for it, a line at a time, without secrets.
+#[cfg(feature = "http")]
+pub(crate) struct AttemptLog {
+    log: Log,
+    mask: Option<std::sync::Arc<crate::mask::Mask>>,
+}
+
+#[cfg(feature = "http")]
+impl AttemptLog {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { log: Log::new(path), mask: None }
+    }
+
+    /// From here on these are masked; before, nothing that could hold one is said.
+    pub(crate) fn hide(&mut self, mask: std::sync::Arc<crate::mask::Mask>) {
+        self.mask = Some(mask);
+    }
+
+    /// Writes one line, whatever the text has in it.
+    pub(crate) fn say(&mut self, text: &str) {
+        let text = match &self.mask {
+            Some(mask) => mask.text(text),
+            None => text.to_owned(),
+        };
+        let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        line.push('\n');
+        self.log.take(Stream::Out, line.as_bytes(), Timestamp::now());
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;

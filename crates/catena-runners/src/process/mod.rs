@@ -26,5 +26,7 @@ mod streams;
 pub use client::{Client, Helper};
 pub use error::Error;
 pub use folder::Folder;
+#[cfg(feature = "http")]
+pub(crate) use log::AttemptLog;
 pub use protocol::{CannotStart, Ended, Exit, Launch, Output, Reason, Report, Token, WhenUnknown};
 pub use server::serve;

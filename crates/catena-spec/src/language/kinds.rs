@@ -8,23 +8,68 @@ use super::{
 
 const TEMPLATE_OR_TEMPLATES: Shape = Shape::OneOf(&[Shape::Template, TEMPLATES]);
 
+const STATUS: Shape = Shape::OneOf(&[Shape::Count { least: 100, most: 599 }, Shape::Text]);
+const STATUSES: Shape = Shape::OneOf(&[
+    Shape::Count { least: 100, most: 599 },
+    Shape::Text,
+    Shape::List { of: &STATUS, least: 1 },
+]);
+
+const AUTH: Shape = Shape::Object(&Object {
+    what: "`auth`",
+    keys: &[
+        key(
+            "basic",
+            Shape::Object(&Object {
+                what: "`basic`",
+                keys: &[
+                    key("user", Shape::Template, "the name of the user").required(),
+                    key("password", Shape::Template, "the password").default(""),
+                ],
+                rules: &[],
+            }),
+            "a user and a password",
+        ),
+        key("bearer", Shape::Template, "a token"),
+    ],
+    rules: &[Rule::ExactlyOne(&["basic", "bearer"])],
+});
+
 const HTTP: Shape = Shape::OneOf(&[
     Shape::Template,
     Shape::Object(&Object {
         what: "`http`",
         keys: &[
-            key("url", Shape::Template, "the address").required(),
+            key("url", Shape::Template, "the address; data in it is encoded"),
+            key("scheme", Shape::Word(&[word("https"), word("http")]), "of the address").default("https"),
+            key("host", Shape::Template, "of the address, where there is no `url`"),
+            key("port", Shape::Template, "of the address"),
+            key("path", Shape::Template, "what follows in the path; data in it is encoded"),
+            key("query", Shape::Map { of: &Shape::Data, keys: Keys::Any, least: 0 }, "query parameters"),
             key("method", Shape::Text, "the method").default("GET"),
             key("headers", Shape::Map { of: &Shape::Template, keys: Keys::Any, least: 0 }, "request headers"),
-            key("query", Shape::Map { of: &Shape::Data, keys: Keys::Any, least: 0 }, "query parameters"),
             key("json", Shape::Data, "the body, as JSON"),
             key("form", Shape::Map { of: &Shape::Data, keys: Keys::Any, least: 0 }, "the body, as a form"),
             key("body", Shape::Template, "the body, as text"),
-            key("auth", Shape::Data, "who asks"),
+            key("auth", AUTH, "who asks"),
             key("follow_redirects", Shape::Bool, "whether redirects are followed").default("true"),
-            key("status", Shape::Constant, "the statuses that are no failure").default("2xx"),
+            key("status", STATUSES, "the statuses that are no failure: `200`, `2xx`, `200-204`")
+                .default("2xx"),
+            key("retry_on", STATUSES, "the statuses that another attempt may help")
+                .default("[408, 425, 429, 5xx]"),
+            key(
+                "max_body",
+                Shape::Count { least: 1, most: catena_core::chain::HttpStep::MAX_BODY_BYTES },
+                "how many bytes the body of the response may have",
+            )
+            .default("16777216"),
         ],
-        rules: &[Rule::AtMostOne(&["json", "form", "body"])],
+        rules: &[
+            Rule::ExactlyOne(&["url", "host"]),
+            Rule::AtMostOne(&["url", "scheme"]),
+            Rule::AtMostOne(&["url", "port"]),
+            Rule::AtMostOne(&["json", "form", "body"]),
+        ],
     }),
 ]);
 
@@ -171,11 +216,11 @@ const SETTINGS: Shape = Shape::Object(&Object {
     what: "`settings`",
     keys: &[
         key("file_exists", FILES, "as the kind of that name"),
-        key("docker_pull", PULL, "as the kind of that name"),
-        key("docker_build", BUILD, "as the kind of that name"),
-        key("docker_run", RUN, "as the kind of that name"),
-        key("docker_shell", SHELL, "as the kind of that name"),
-        key("docker_rubrics", BUILD, "as the kind of that name"),
+        key("docker_pull", PULL, "as the kind of that name").later(),
+        key("docker_build", BUILD, "as the kind of that name").later(),
+        key("docker_run", RUN, "as the kind of that name").later(),
+        key("docker_shell", SHELL, "as the kind of that name").later(),
+        key("docker_rubrics", BUILD, "as the kind of that name").later(),
     ],
     rules: &[Rule::ExactlyOne(TASK_SYNC_KINDS)],
 });
@@ -194,8 +239,8 @@ pub const KINDS: &[Kind] = &[
         "source text, plain or in Base64, of the `language` beside it",
     )
     .later(),
-    kind("http", Family::Attempt, HTTP, "an HTTP request").later(),
-    kind("file_exists", Family::Attempt, FILES, "succeeds if all the files are there").later(),
+    kind("http", Family::Attempt, HTTP, "an HTTP request"),
+    kind("file_exists", Family::Attempt, FILES, "succeeds if all the files are there"),
     kind("docker_pull", Family::Attempt, PULL, "fetches an image").later(),
     kind("docker_build", Family::Attempt, BUILD, "builds an image").later(),
     kind("docker_run", Family::Attempt, RUN, "runs a command in a new container").later(),
@@ -236,6 +281,5 @@ pub const KINDS: &[Kind] = &[
         Family::Attempt,
         SETTINGS,
         "a step as task-sync writes it: its kind is the one key within",
-    )
-    .later(),
+    ),
 ];

@@ -128,6 +128,8 @@ pub enum On {
     Attempt,
     /// Steps that start a process of the user's.
     Process,
+    /// The same, and these kinds.
+    ProcessOr(&'static [&'static str]),
     /// It belongs to these kinds and is an error beside any other.
     Kinds(&'static [&'static str]),
 }
@@ -241,6 +243,7 @@ impl On {
             On::Attempt => kind.family != Family::Pure,
             // What starts processes in another way may well have them, and says so when it comes.
             On::Process => is_process || kind.since == Since::Later,
+            On::ProcessOr(names) => is_process || names.contains(&kind.name) || kind.since == Since::Later,
             On::Kinds(names) if names.contains(&kind.name) => true,
             On::Kinds(_) => return Fit::No,
         };

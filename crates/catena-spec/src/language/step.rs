@@ -24,9 +24,9 @@ pub const STEP_KEYS: &[Key] = &[
     key(
         "parse",
         Shape::Word(&[word("json"), word("lines"), word("yaml")]),
-        "how standard output becomes the result; as text where it is absent",
+        "how standard output, or the body of a response, becomes the result",
     )
-    .on(On::Process),
+    .on(On::ProcessOr(&["http"])),
     key("output_key", Shape::Name, "the name of the result; without it output is only a log"),
     key(
         "output",
@@ -57,7 +57,7 @@ pub const STEP_KEYS: &[Key] = &[
         "whether an attempt whose end nobody saw runs again, or is asked about",
     )
     .default("idempotent")
-    .on(On::Process),
+    .on(On::ProcessOr(&["http"])),
     key("cache", Shape::Data, "reuses an earlier result for the same input").later(),
     key("pool", Shape::Text, "the pool of slots that the step takes one of").later(),
     key("sandbox", Shape::Constant, "what the process may touch").later(),

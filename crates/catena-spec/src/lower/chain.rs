@@ -207,19 +207,24 @@ impl Context<'_> {
     }
 }
 
-/// The chain's retry is the default of its top-level steps that start a process and ask for nothing else.
+/// The chain's retry is the default of its top-level steps that make attempts and ask for nothing else.
 fn retry_top_level(steps: &mut [StepDraft], policy: Option<WrittenPolicy>, retry: Option<Retry>) {
     let retry = retry.or_else(|| (policy == Some(WrittenPolicy::Retry)).then(Retry::default));
     for step in steps {
-        let starts_process = match &step.work {
-            Work::Shell { .. } | Work::Command { .. } | Work::File { .. } | Work::Function { .. } => true,
+        let makes_attempts = match &step.work {
+            Work::Shell { .. }
+            | Work::Command { .. }
+            | Work::File { .. }
+            | Work::Function { .. }
+            | Work::FileExists { .. }
+            | Work::Http(_) => true,
             Work::Set { .. }
             | Work::Wait { .. }
             | Work::Group { .. }
             | Work::Parallel { .. }
             | Work::ForEach { .. } => false,
         };
-        if starts_process && step.retry.is_none() {
+        if makes_attempts && step.retry.is_none() {
             step.retry.clone_from(&retry);
         }
     }

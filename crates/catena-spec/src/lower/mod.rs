@@ -7,6 +7,7 @@ mod declared;
 mod depends;
 mod flow;
 mod frames;
+mod http;
 mod order;
 mod outline;
 mod policy;

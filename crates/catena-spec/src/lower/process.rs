@@ -104,7 +104,7 @@ impl Context<'_> {
         Some(path.to_string_lossy().into_owned())
     }
 
-    fn parse(&mut self, node: &Node) -> Option<Parse> {
+    pub(crate) fn parse(&mut self, node: &Node) -> Option<Parse> {
         match self.text(node)?.to_lowercase().as_str() {
             "json" => Some(Parse::Json),
             "lines" => Some(Parse::Lines),

@@ -391,7 +391,8 @@ impl Context<'_> {
     }
 
     fn secret_misplaced(&mut self, at: &Written<'_>) -> bool {
-        let message = "a secret stands alone in its braces, in a value of `env` or in `stdin`";
+        let message = "a secret stands alone in its braces, in a value of `env`, in `stdin`, or in the headers, `auth` or body of \
+                       a request";
         let written = at.text.get(at.range.start..).unwrap_or_default();
         let name =
             written.split_once("secrets.").map(|(_, rest)| first_word(rest)).filter(|name| !name.is_empty());
