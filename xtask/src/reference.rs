@@ -94,9 +94,9 @@ fn on(on: On) -> String {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
             format!("; on steps that start a process, and on {}", kinds.join(", "))
         }
-        On::Kinds(kinds) => {
+        On::Takers(kinds) | On::Kinds(kinds) => {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
-            format!("; on {}", kinds.join(" and "))
+            format!("; on {}", kinds.join(", "))
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum FailureType {
     /// The result does not fit the schema that the step declares for it.
     ResultMismatch,
     ResultTooLarge,
+    /// What the step's code returned is no JSON.
+    ResultNotJson,
     /// The attempt's end is not known and never will be.
     Lost,
     /// A jump entered a step more often than `max_visits` allows.
@@ -41,7 +43,7 @@ pub enum FailureType {
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 15] = [
+    const NAMED: [(Self, &'static str); 16] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
@@ -54,6 +56,7 @@ impl FailureType {
         (Self::ParseError, "parse_error"),
         (Self::ResultMismatch, "result_mismatch"),
         (Self::ResultTooLarge, "result_too_large"),
+        (Self::ResultNotJson, "result_not_json"),
         (Self::Lost, "lost"),
         (Self::VisitLimit, "visit_limit"),
         (Self::GivenUp, "given_up"),

@@ -9,8 +9,12 @@ use catena_core::{
 use catena_runners::CONTEXT_VARIABLE;
 use serde_json::{Value as Json, json};
 
-/// Whether a step's text names the context. The bytes of a file are not looked at.
+/// Whether a step asks for the context, or its text names it. The bytes of a script file are not looked at; whether
+/// code names it was told when the definition was read.
 pub(crate) fn is_wanted(step: &Step) -> bool {
+    if step.work.process().is_some_and(|process| process.context) {
+        return true;
+    }
     match &step.work {
         Work::Shell { script, .. } => script.contains(CONTEXT_VARIABLE),
         Work::Command { argv, .. } => argv.iter().any(|argument| match argument {
@@ -22,6 +26,7 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
             | Template::Map(_) => false,
         }),
         Work::File { .. }
+        | Work::Code { .. }
         | Work::Function { .. }
         | Work::FileExists { .. }
         | Work::Http(_)

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +15,7 @@ use std::{
 use catena_core::ExecutionId;
 use catena_runners::{
     FileExistsRunner, Files, FunctionRunner, HelperAccess, Places, ProcessRunner, Secrets, Sink, Sources,
-    StepRunner,
+    StepRunner, missing_programs,
 };
 use catena_store::{
     Actor, ExecutionFilter, ExecutionRow, InboxCommand, Lease, Store,
@@ -39,6 +41,9 @@ pub struct Engine {
     damaged: Vec<(ExecutionId, String)>,
     folds: Arc<AtomicU64>,
     secrets: Arc<dyn Secrets>,
+    /// Of steps, for looking whether their programs are there.
+    environment: Vec<(OsString, OsString)>,
+    root: PathBuf,
     stream_ttl: std::time::Duration,
     _lock: HostLock,
 }
@@ -89,8 +94,19 @@ impl Engine {
                 dispatcher.run();
             })
             .map_err(Error::io("start the dispatcher"))?;
-        let (dispatcher, stream_ttl, secrets) = (Some(thread), config.stream_ttl, config.secrets);
-        Ok(Self { shared, sqlite, dispatcher, recovered, damaged, folds, secrets, stream_ttl, _lock: lock })
+        Ok(Self {
+            shared,
+            sqlite,
+            dispatcher: Some(thread),
+            recovered,
+            damaged,
+            folds,
+            secrets: config.secrets,
+            environment: config.environment,
+            root: config.places.root,
+            stream_ttl: config.stream_ttl,
+            _lock: lock,
+        })
     }
 
     /// The unfinished executions that were found and are going on; those that wait for a person are not.
@@ -109,12 +125,16 @@ impl Engine {
     }
 
     /// Starts an execution; returns when its start is durable, with its number. Refused where a secret of the chain
-    /// has no value: later, half of the chain may have run.
+    /// has no value, or nothing is there that runs its code: later, half of the chain may have run.
     pub fn start(&self, request: StartRequest) -> Result<Started, Error> {
         let secrets = request.version.chain.secrets().iter();
         let missing: Vec<_> = secrets.filter_map(|name| self.secrets.resolve(name).err()).collect();
         if !missing.is_empty() {
             return Err(Error::SecretsMissing(missing));
+        }
+        let missing = missing_programs(&request.version.chain, &self.environment, &self.root);
+        if !missing.is_empty() {
+            return Err(Error::ProgramsMissing(missing));
         }
         let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
         let is_known = chain.as_ref().is_some_and(|row| row.version == request.version.digest);

@@ -1,7 +1,7 @@
 //! What an engine answers when it cannot do what it was asked.
 
 use catena_core::{ExecutionId, Rejection, ScheduleId, chain::ParamProblem};
-use catena_runners::SecretMissing;
+use catena_runners::{ProgramMissing, SecretMissing};
 use catena_store::Error as StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub enum Error {
     Params(Vec<ParamProblem>),
     #[error("{}", list(.0))]
     SecretsMissing(Vec<SecretMissing>),
+    #[error("{}", list(.0))]
+    ProgramsMissing(Vec<ProgramMissing>),
     #[error("key `{key}` was used for execution {execution} with another definition or input")]
     KeyConflict { key: String, execution: ExecutionId },
     /// A storage error stopped the engine; nothing acknowledged is lost.
@@ -66,7 +68,7 @@ impl Error {
             Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
             Self::Params(_) => Kind::Input,
             Self::Host { kind, .. } => *kind,
-            Self::Io { .. } | Self::SecretsMissing(_) => Kind::Environment,
+            Self::Io { .. } | Self::SecretsMissing(_) | Self::ProgramsMissing(_) => Kind::Environment,
         }
     }
 }

@@ -70,6 +70,7 @@ fn runner_of<B>(work: &Work<B>) -> Runner {
         Work::Shell { .. }
         | Work::Command { .. }
         | Work::File { .. }
+        | Work::Code { .. }
         | Work::Set { .. }
         | Work::Wait { .. }
         | Work::Group { .. }

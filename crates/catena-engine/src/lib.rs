@@ -15,7 +15,9 @@ mod load;
 mod schedule;
 mod start;
 
-pub use catena_runners::{Call, Functions, NoSecrets, Places, Secret, SecretMissing, Secrets};
+pub use catena_runners::{
+    Call, Functions, NoSecrets, Places, ProgramMissing, Secret, SecretMissing, Secrets,
+};
 
 pub use self::{
     clock::{Clock, ManualClock, SystemClock},

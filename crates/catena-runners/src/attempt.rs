@@ -112,6 +112,11 @@ impl Places {
         self.root.join("files")
     }
 
+    /// The programs that run code.
+    pub fn drivers(&self) -> PathBuf {
+        self.root.join("code")
+    }
+
     pub fn helper(&self) -> PathBuf {
         self.root.join("helper")
     }

@@ -14,6 +14,7 @@ use catena_core::{
 use serde_json::{Value as Json, json};
 
 use crate::{
+    code::{self, Left},
     process::{CannotStart, Ended, Exit, Output, Reason},
     yaml,
 };
@@ -26,24 +27,40 @@ pub(crate) struct Expected {
     /// The schema that the result must fit.
     pub(crate) output: Option<Arc<Json>>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) teller: Teller,
+}
+
+/// Who writes the output file last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Teller {
+    Step,
+    /// It leaves what the step's code returned or raised, if it did.
+    Driver,
 }
 
 pub(crate) fn ended(ended: &Ended, expected: &Expected) -> Answer {
-    match ended.exit {
-        Exit::Code(0) if expected.keeps_result => match result(ended, expected.parse) {
+    let left = match (&ended.output, expected.teller) {
+        (Output::Bytes(bytes), Teller::Driver) => code::left(bytes),
+        _ => None,
+    };
+    match (ended.exit, left) {
+        (Exit::Code(0), left) if expected.keeps_result => match result(ended, left, expected.parse) {
             Ok(value) => fitting(value, expected.output.as_deref()),
             Err(failure) => Answer::Failed { failure },
         },
-        Exit::Code(0) => Answer::Succeeded { value: None },
-        Exit::Code(code) => {
+        (Exit::Code(0), _) => Answer::Succeeded { value: None },
+        (Exit::Code(code), Some(Ok(Left::Raised(raised)))) => {
+            Answer::Failed { failure: raised.into_failure(code) }
+        }
+        (Exit::Code(code), _) => {
             failed(FailureType::ExitCode, format!("exit code {code}"), json!({ "exit_code": code }))
         }
-        Exit::Signal(signal) => {
+        (Exit::Signal(signal), _) => {
             failed(FailureType::Signal, format!("ended by signal {signal}"), json!({ "signal": signal }))
         }
-        Exit::TimedOut => Answer::TimedOut { limit_ms: expected.timeout_ms.unwrap_or(0) },
-        Exit::Stopped => Answer::Cancelled {},
-        Exit::Lost => Answer::Lost { message: "the helper that ran it ended".into() },
+        (Exit::TimedOut, _) => Answer::TimedOut { limit_ms: expected.timeout_ms.unwrap_or(0) },
+        (Exit::Stopped, _) => Answer::Cancelled {},
+        (Exit::Lost, _) => Answer::Lost { message: "the helper that ran it ended".into() },
     }
 }
 
@@ -74,9 +91,19 @@ fn failed(kind: FailureType, message: String, detail: Json) -> Answer {
     Answer::Failed { failure: Failure::new(kind, message).with_detail(detail) }
 }
 
-/// What the output file holds wins over standard output.
-fn result(ended: &Ended, parse: Option<Parse>) -> Result<Value, Failure> {
-    let bytes = match &ended.output {
+/// What the code returned wins over what the output file holds, and that over standard output.
+fn result(
+    ended: &Ended,
+    left: Option<Result<Left, Failure>>,
+    parse: Option<Parse>,
+) -> Result<Value, Failure> {
+    let file = match left.transpose()? {
+        Some(Left::Returned(json)) => return small_enough(Value::from(json)),
+        // The process says that all is well: somebody caught it.
+        Some(Left::Raised(_)) => &Output::Absent,
+        None => &ended.output,
+    };
+    let bytes = match file {
         Output::Bytes(bytes) => bytes,
         Output::Absent if ended.stdout_dropped == 0 => &ended.stdout,
         Output::Absent => return Err(too_large(ended.stdout.len() as u64 + ended.stdout_dropped)),
@@ -101,7 +128,14 @@ fn result(ended: &Ended, parse: Option<Parse>) -> Result<Value, Failure> {
             Value::from(yaml::parse(text).map_err(|error| unreadable(text, "YAML", &error))?)
         }
     };
-    if value.is_larger_than(VALUE_MAX_BYTES) { Err(too_large(bytes.len() as u64)) } else { Ok(value) }
+    small_enough(value)
+}
+
+fn small_enough(value: Value) -> Result<Value, Failure> {
+    if value.is_larger_than(VALUE_MAX_BYTES) {
+        return Err(too_large(value.as_json().to_string().len() as u64));
+    }
+    Ok(value)
 }
 
 fn unreadable(text: &str, what: &str, error: &str) -> Failure {

@@ -1,8 +1,10 @@
 //! `file`: a script whose stored bytes run, whatever has become of the file.
 
 use std::{
-    io::Write,
+    ffi::OsStr,
+    io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use catena_core::{
@@ -17,7 +19,10 @@ use crate::{
 };
 
 pub(crate) fn invocation(file: &FileStep, places: &Places, files: &dyn Files) -> Result<Invocation, Failure> {
-    let copy = stored_copy(file, places, files)
+    let name = Path::new(&file.path).file_name().unwrap_or_else(|| "step".as_ref());
+    let stored = Stored { digest: &file.digest, name };
+    let read = || files.read(&file.digest).map_err(io::Error::other);
+    let copy = put(&places.files(), &stored, read)
         .map_err(|error| cannot_start(format!("cannot make the stored copy of {}: {error}", file.path)))?;
     let Interpreter(words) = &file.interpreter;
     let mut words = words.iter().cloned().chain([copy.display().to_string()]);
@@ -25,17 +30,29 @@ pub(crate) fn invocation(file: &FileStep, places: &Places, files: &dyn Files) ->
     Ok(Invocation { program, args: words.collect() })
 }
 
+/// A content by what tells it from all others, and the name that it has on disk.
+pub(crate) struct Stored<'a> {
+    pub(crate) digest: &'a str,
+    pub(crate) name: &'a OsStr,
+}
+
 /// Where the bytes stand; written once per content, whole or not at all.
-fn stored_copy(file: &FileStep, places: &Places, files: &dyn Files) -> std::io::Result<PathBuf> {
-    let folder = places.files().join(&file.digest);
-    let name = Path::new(&file.path).file_name().unwrap_or_else(|| "step".as_ref());
-    let path = folder.join(name);
+pub(crate) fn put(
+    folder: &Path,
+    stored: &Stored<'_>,
+    bytes: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> io::Result<PathBuf> {
+    static PARTIAL: AtomicU64 = AtomicU64::new(0);
+    let folder = folder.join(stored.digest);
+    let path = folder.join(stored.name);
     if path.exists() {
         return Ok(path);
     }
-    let bytes = files.read(&file.digest).map_err(std::io::Error::other)?;
+    let bytes = bytes()?;
     std::fs::create_dir_all(&folder)?;
-    let partial = folder.join(format!(".{}.partial", std::process::id()));
+    // Two threads may put the same at the same time.
+    let number = PARTIAL.fetch_add(1, Ordering::Relaxed);
+    let partial = folder.join(format!(".{}-{number}.partial", std::process::id()));
     let mut copy = std::fs::File::create(&partial)?;
     copy.write_all(&bytes)?;
     // The name must not be there before the bytes are: after power loss it would be trusted.

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod classify;
+mod code;
 mod command;
 mod file;
 mod file_exists;
@@ -20,11 +21,12 @@ mod values;
 mod yaml;
 
 pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
+pub use code::{ProgramMissing, missing_programs};
 pub use file_exists::FileExistsRunner;
 pub use function::{Call, Function, FunctionRunner, Functions};
 #[cfg(feature = "http")]
 pub use http::HttpRunner;
 pub use mask::MASKED_MIN_BYTES;
-pub use prepare::CONTEXT_VARIABLE;
+pub use prepare::{CONTEXT_VARIABLE, PARAMETERS_VARIABLE};
 pub use process_runner::{Files, HelperAccess, HelperCommand, ProcessRunner, RunnerError, Sources};
 pub use secrets::{NoSecrets, Secret, SecretMissing, Secrets};

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,9 @@ use catena_core::{
 };
 
 use crate::{
-    Attempt, Beginning, Places, command, file,
+    Attempt, Beginning, Places,
+    code::{self, Ground, Search},
+    command, file,
     process::{Launch, Token, WhenUnknown},
     process_runner::Files,
     secrets::Gaps,
@@ -29,6 +32,17 @@ const WORD_MAX_BYTES: usize = 32 * 4_096 - 1;
 /// The name of the variable that tells a step where the context file is; a step that names it gets the file.
 pub const CONTEXT_VARIABLE: &str = "CATENA_CONTEXT";
 
+/// Where code finds its parameters, as JSON; set where the step has any.
+pub const PARAMETERS_VARIABLE: &str = "CATENA_PARAMETERS";
+
+/// What all attempts of a store have in common.
+pub(crate) struct Common<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) files: &'a dyn Files,
+    /// The `PATH` that processes start from.
+    pub(crate) path: Option<&'a OsStr>,
+}
+
 /// A program and its arguments.
 pub(crate) struct Invocation {
     pub(crate) program: String,
@@ -39,15 +53,32 @@ pub(crate) struct Invocation {
 pub(crate) fn launch(
     attempt: &Attempt,
     token: Token,
-    places: &Places,
-    files: &dyn Files,
+    common: &Common<'_>,
 ) -> Result<(Launch, Gaps), Failure> {
+    let Common { places, files, path } = *common;
     let step = attempt.step();
     let process = step.work.process().ok_or_else(|| cannot_start("the step's kind has no process"))?;
+    let dir = places.run(attempt.key.execution);
+    let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
+    let (output, context) = (own("output"), own("context"));
+    write_context(attempt, &dir, &context)?;
+    let mut gaps = Gaps::default();
+    let mut env = environment(attempt, process, [&dir, &output, &context], &mut gaps);
+    if let Some(parameters) = parameters(attempt) {
+        let path = own("parameters");
+        write_once(attempt, parameters, &dir, &path)?;
+        env.push((PARAMETERS_VARIABLE.to_owned(), path.display().to_string()));
+    }
+    let cwd = workdir(&attempt.chain, process, places);
     let Invocation { program, args } = match &step.work {
         Work::Shell { script, interpreter, .. } => shell::invocation(script, interpreter.as_ref()),
         Work::Command { argv, .. } => command::invocation(argv, &attempt.input.argv)?,
         Work::File { file, .. } => file::invocation(file, places, files)?,
+        Work::Code { code, .. } => {
+            let own = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| OsStr::new(value));
+            let search = Search { path: own.or(path), cwd: &cwd };
+            code::invocation(step, code, &Ground { places, files, search })?
+        }
         Work::Function { .. }
         | Work::FileExists { .. }
         | Work::Http(_)
@@ -57,19 +88,13 @@ pub(crate) fn launch(
         | Work::Parallel { .. }
         | Work::ForEach { .. } => return Err(cannot_start("the step's kind has no process")),
     };
-    let dir = places.run(attempt.key.execution);
-    let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
-    let (output, context) = (own("output"), own("context"));
-    write_context(attempt, &dir, &context)?;
-    let mut gaps = Gaps::default();
-    let env = environment(attempt, process, [&dir, &output, &context], &mut gaps);
     refuse_too_long(&args, &env)?;
     let launch = Launch {
         token,
         program,
         args,
         env,
-        cwd: workdir(&attempt.chain, process, places),
+        cwd,
         stdin: stdin(attempt, process, &mut gaps),
         timeout_ms: step.timeout_ms,
         grace_ms: GRACE_MS,
@@ -197,12 +222,28 @@ fn stdin(attempt: &Attempt, process: &Process, gaps: &mut Gaps) -> Option<Vec<u8
 
 /// No file before there is something to write: only steps that name the variable have a context.
 fn write_context(attempt: &Attempt, dir: &Path, path: &Path) -> Result<(), Failure> {
-    let Some(context) = &attempt.context else { return Ok(()) };
+    match &attempt.context {
+        Some(context) => write_once(attempt, context, dir, path),
+        None => Ok(()),
+    }
+}
+
+/// What code is given by name: constants stand in the version, the rest in the input.
+fn parameters(attempt: &Attempt) -> Option<&Value> {
+    let Work::Code { code, .. } = &attempt.step().work else { return None };
+    match (&attempt.input.parameters, code.parameters.as_ref()?) {
+        (Some(resolved), _) => Some(resolved),
+        (None, Template::Const(value)) => Some(value),
+        (None, _) => None,
+    }
+}
+
+fn write_once(attempt: &Attempt, value: &Value, dir: &Path, path: &Path) -> Result<(), Failure> {
     if attempt.beginning != Beginning::Fresh && path.exists() {
         // A process may be reading it.
         return Ok(());
     }
     let written =
-        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, context.as_json().to_string()));
-    written.map_err(|error| cannot_start(format!("cannot write the context to {}: {error}", path.display())))
+        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, value.as_json().to_string()));
+    written.map_err(|error| cannot_start(format!("cannot write {}: {error}", path.display())))
 }

@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use catena_core::{Chain, Failure, event::Answer};
+use catena_core::{Chain, Failure, chain::Work, event::Answer};
 
 use crate::{
     Attempt, AttemptKey, Beginning, Places, Sink, StepRunner,
-    classify::{self, Expected},
+    classify::{self, Expected, Teller},
     mask::Mask,
-    prepare::{self, GRACE_MS, cannot_start},
+    prepare::{self, Common, GRACE_MS, cannot_start},
     process::{Client, Error, Helper, Launch, Report, Token, WhenUnknown},
     secrets::{Filling, Gaps, Secrets, Unsealed},
     values,
@@ -150,7 +150,18 @@ impl ProcessRunner {
     /// for before it can be sent, if there are any.
     fn enlist(&self, attempt: &Attempt, filled_in: Result<(), Failure>) -> Result<Option<Sealed>, Answer> {
         let token = self.token(attempt);
-        let prepare = || prepare::launch(attempt, token.clone(), &self.places, &*self.sources.files);
+        let common = Common {
+            places: &self.places,
+            files: &*self.sources.files,
+            path: self
+                .helper
+                .environment
+                .iter()
+                .rev()
+                .find(|(name, _)| name == "PATH")
+                .map(|(_, path)| path.as_os_str()),
+        };
+        let prepare = || prepare::launch(attempt, token.clone(), &common);
         let (launch, gaps) = match (filled_in.and_then(|()| prepare()), attempt.beginning) {
             (Ok(prepared), _) => prepared,
             (Err(failure), Beginning::Fresh) => return Err(Answer::Failed { failure }),
@@ -165,6 +176,10 @@ impl ProcessRunner {
             keeps_result: step.keeps_result(),
             output: step.output.clone(),
             timeout_ms: step.timeout_ms,
+            teller: match step.work {
+                Work::Code { .. } => Teller::Driver,
+                _ => Teller::Step,
+            },
         };
         let beginning = attempt.beginning;
         let mut book = self.book();

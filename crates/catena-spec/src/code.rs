@@ -94,6 +94,7 @@ codes! {
     UnknownZone = "C0522", Error, "A time zone that does not exist";
     NoSuchDate = "C0523", Error, "A date, day or time that does not exist";
     ScheduleClash = "C0524", Error, "Parts of a schedule that do not go together";
+    BadBase64 = "C0560", Error, "Code in Base64 that does not decode";
     BadUrl = "C0580", Error, "A URL that says nobody to ask";
     BadRequest = "C0581", Error, "A part of a request that cannot be sent";
 }

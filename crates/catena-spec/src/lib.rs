@@ -3,6 +3,7 @@
 
 mod check;
 mod code;
+mod code_facts;
 #[cfg(feature = "concurrency")]
 mod concurrency;
 pub mod dto;

@@ -1,5 +1,6 @@
 //! What a definition would do, told without doing any of it.
 
+pub use catena_core::chain::CodeLanguage;
 use catena_core::schedule::Schedule;
 
 /// The steps of a definition and when it would start.
@@ -33,10 +34,4 @@ pub struct PreviewStep {
 pub struct PreviewCode {
     pub language: CodeLanguage,
     pub text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeLanguage {
-    Python,
-    JavaScript,
 }

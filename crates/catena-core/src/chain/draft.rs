@@ -212,6 +212,7 @@ impl Flattener {
             Work::Shell { script, interpreter, process } => Work::Shell { script, interpreter, process },
             Work::Command { argv, allow_dash, process } => Work::Command { argv, allow_dash, process },
             Work::File { file, process } => Work::File { file, process },
+            Work::Code { code, process } => Work::Code { code, process },
             Work::Function { function, parameters } => Work::Function { function, parameters },
             Work::FileExists { paths } => Work::FileExists { paths },
             Work::Http(step) => Work::Http(step),

@@ -23,7 +23,10 @@ pub use self::{
     draft::{Draft, DraftError, StepDraft},
     http::{Auth, Base, Body, HttpStep, Statuses, Url},
     params::{Param, ParamProblem},
-    work::{Branch, FileStep, Interpreter, Parse, Process, Repeat, Wait, WaitFor, Work},
+    work::{
+        Branch, CodeLanguage, CodeSource, CodeStep, FileStep, Interpreter, Parse, Process, Repeat, Wait,
+        WaitFor, Work,
+    },
 };
 use crate::{
     expr::Expr,

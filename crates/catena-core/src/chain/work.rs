@@ -36,6 +36,13 @@ pub enum Work<B> {
         #[serde(flatten)]
         process: Process,
     },
+    /// Python or JavaScript, run by a driver that knows the code's functions.
+    Code {
+        #[serde(flatten)]
+        code: CodeStep,
+        #[serde(flatten)]
+        process: Process,
+    },
     /// A Rust function that the embedding program registered under this name.
     Function { function: String, parameters: Template },
     /// Whether files are there.
@@ -69,6 +76,9 @@ pub struct Process {
     pub stdin: Option<Template>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parse: Option<Parse>,
+    /// Whether the context is written to a file for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub context: bool,
 }
 
 /// How a process's output becomes a value.
@@ -92,6 +102,54 @@ pub struct FileStep {
     /// SHA-256 of its bytes, in hex: what runs are these bytes, whatever has become of the file.
     pub digest: String,
     pub interpreter: Interpreter,
+}
+
+/// Code that a driver runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CodeStep {
+    pub language: CodeLanguage,
+    pub source: CodeSource,
+    /// Instead of the one that the search path has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<Interpreter>,
+    /// What the code is given by name; no secret stands in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Template>,
+    /// The code calls its entry function itself, as far as its text says: nobody calls it again. Python is watched
+    /// while it runs instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_entry: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeLanguage {
+    Python,
+    JavaScript,
+}
+
+impl CodeLanguage {
+    /// As a definition names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+        }
+    }
+}
+
+/// Where code comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeSource {
+    /// It stands in the definition.
+    Text(String),
+    File {
+        /// Where the file stood when the version was made, absolute.
+        path: String,
+        /// SHA-256 of its bytes, in hex: what runs are these bytes.
+        digest: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +208,10 @@ impl<B> Work<B> {
         match self {
             Self::Shell { .. } => "shell",
             Self::Command { .. } => "command",
-            Self::File { .. } => "file",
+            Self::File { .. } | Self::Code { code: CodeStep { source: CodeSource::File { .. }, .. }, .. } => {
+                "file"
+            }
+            Self::Code { code, .. } => code.language.as_str(),
             Self::Function { .. } => "function",
             Self::FileExists { .. } => "file_exists",
             Self::Http(_) => "http",
@@ -174,6 +235,7 @@ impl<B> Work<B> {
             }
             Self::Http(step) => step.exprs(),
             Self::Function { parameters, .. } => parameters.exprs(),
+            Self::Code { code, .. } => code.parameters.iter().flat_map(Template::exprs).collect(),
             Self::Set { values } => values.iter().flat_map(|(_, value)| value.exprs()).collect(),
             Self::Wait { wait } => wait.expr().into_iter().collect(),
             Self::ForEach { repeat, .. } => vec![&repeat.items],
@@ -188,6 +250,7 @@ impl<B> Work<B> {
             Self::Shell { .. }
             | Self::Command { .. }
             | Self::File { .. }
+            | Self::Code { .. }
             | Self::Function { .. }
             | Self::FileExists { .. }
             | Self::Set { .. }
@@ -215,6 +278,7 @@ impl<B> Work<B> {
             Self::Shell { .. }
             | Self::Command { .. }
             | Self::File { .. }
+            | Self::Code { .. }
             | Self::Function { .. }
             | Self::FileExists { .. }
             | Self::Http(_)
@@ -226,9 +290,10 @@ impl<B> Work<B> {
     /// What the step's process needs, for the kinds that have one.
     pub fn process(&self) -> Option<&Process> {
         match self {
-            Self::Shell { process, .. } | Self::Command { process, .. } | Self::File { process, .. } => {
-                Some(process)
-            }
+            Self::Shell { process, .. }
+            | Self::Command { process, .. }
+            | Self::File { process, .. }
+            | Self::Code { process, .. } => Some(process),
             Self::Function { .. }
             | Self::FileExists { .. }
             | Self::Http(_)

@@ -114,6 +114,7 @@ impl Decider<'_> {
             Work::Shell { .. }
             | Work::Command { .. }
             | Work::File { .. }
+            | Work::Code { .. }
             | Work::Function { .. }
             | Work::FileExists { .. }
             | Work::Http(_)
@@ -150,6 +151,7 @@ impl Decider<'_> {
             | Work::Shell { .. }
             | Work::Command { .. }
             | Work::File { .. }
+            | Work::Code { .. }
             | Work::Function { .. }
             | Work::FileExists { .. }
             | Work::Http(_)

@@ -66,6 +66,13 @@ fn plan_work(chain: &Chain, step: &Step, now: Timestamp, scope: &dyn Scope) -> R
             }
             Ok(Plan::Attempt(input))
         }
+        Work::Code { code, process } => {
+            let mut input = process_input(chain, process, scope)?;
+            if let Some(parameters) = code.parameters.as_ref().filter(|template| !template.is_constant()) {
+                input.parameters = Some(parameters.eval(scope)?);
+            }
+            Ok(Plan::Attempt(input))
+        }
         Work::Function { parameters, .. } => {
             let parameters = Some(parameters.eval(scope)?);
             Ok(Plan::Attempt(Input { parameters, ..Input::default() }))

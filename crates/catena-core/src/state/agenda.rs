@@ -261,6 +261,7 @@ impl State {
             | Work::Shell { .. }
             | Work::Command { .. }
             | Work::File { .. }
+            | Work::Code { .. }
             | Work::Function { .. }
             | Work::FileExists { .. }
             | Work::Http(_)

@@ -14,7 +14,7 @@ pub(crate) use self::tree::MARKER;
 use self::tree::{Node, is_marked};
 pub use self::{
     loaded::Loaded,
-    stored::{Blob, Stored, Unreadable},
+    stored::{Blob, Stored, Unreadable, digest},
 };
 
 /// The largest value that stands in the state and the journal itself; a larger one is a reference there.

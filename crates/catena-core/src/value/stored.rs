@@ -48,7 +48,8 @@ impl Stored {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// SHA-256 in hex, which names bytes wherever they are stored.
+pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -169,7 +169,7 @@ pub(super) fn has_token(node: Node<'_>, token: &str) -> bool {
 }
 
 /// None where the code is such that parsing it would take longer than any code is worth.
-fn parse<G: Grammar>(source: &str) -> Option<Tree> {
+pub(super) fn parse<G: Grammar>(source: &str) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&G::language()).expect("the grammars were made for this version of the library");
     let mut left = PARSE_STEPS_MIN + source.len();

@@ -230,15 +230,14 @@ pub const KINDS: &[Kind] = &[
     kind("shell", Family::Process, Shape::Script, "shell text, read by `/bin/sh -e`"),
     kind("command", Family::Process, TEMPLATES, "a program and its arguments, one by one, without a shell"),
     kind("file", Family::Process, Shape::Text, "a script file; its bytes are stored with the version"),
-    kind("python", Family::Process, Shape::Script, "Python text").later(),
-    kind("javascript", Family::Process, Shape::Script, "JavaScript text").later(),
+    kind("python", Family::Process, Shape::Script, "Python text"),
+    kind("javascript", Family::Process, Shape::Script, "JavaScript text"),
     kind(
         "code",
         Family::Process,
         Shape::Script,
         "source text, plain or in Base64, of the `language` beside it",
-    )
-    .later(),
+    ),
     kind("http", Family::Attempt, HTTP, "an HTTP request"),
     kind("file_exists", Family::Attempt, FILES, "succeeds if all the files are there"),
     kind("docker_pull", Family::Attempt, PULL, "fetches an image").later(),

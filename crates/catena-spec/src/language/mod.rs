@@ -130,6 +130,8 @@ pub enum On {
     Process,
     /// The same, and these kinds.
     ProcessOr(&'static [&'static str]),
+    /// Steps of these kinds, which take something by name.
+    Takers(&'static [&'static str]),
     /// It belongs to these kinds and is an error beside any other.
     Kinds(&'static [&'static str]),
 }
@@ -244,6 +246,7 @@ impl On {
             // What starts processes in another way may well have them, and says so when it comes.
             On::Process => is_process || kind.since == Since::Later,
             On::ProcessOr(names) => is_process || names.contains(&kind.name) || kind.since == Since::Later,
+            On::Takers(names) => names.contains(&kind.name),
             On::Kinds(names) if names.contains(&kind.name) => true,
             On::Kinds(_) => return Fit::No,
         };

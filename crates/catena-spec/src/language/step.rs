@@ -1,7 +1,7 @@
 //! The keys that a step may have beside its kind.
 
 use super::{
-    Key, Keys, On, Shape, key, later_word,
+    Key, Keys, On, Shape, key,
     objects::{DEPENDS_ON, ENV, FLOW, JOIN, NEXT_LOGIC, POLICIES, REPEAT, RETRY, TEXT_OR_TEXTS, TIMEOUT},
     word,
 };
@@ -17,7 +17,7 @@ pub const STEP_KEYS: &[Key] = &[
         Shape::Map { of: &Shape::Data, keys: Keys::Any, least: 0 },
         "input of a tool, a chain, code or an orchestrated step, by name",
     )
-    .later(),
+    .on(On::Takers(&["python", "javascript", "code", "file", "tool", "chain", "execution_mode"])),
     key("env", ENV, "environment variables of the process").on(On::Process),
     key("workdir", Shape::Text, "working folder of the process, relative to the chain's").on(On::Process),
     key("stdin", Shape::Data, "standard input; what is no text becomes JSON").on(On::Process),
@@ -72,20 +72,19 @@ pub const STEP_KEYS: &[Key] = &[
     key("raw", Shape::Bool, "the step's texts are not searched for expressions").default("false"),
     key("context", Shape::Bool, "whether `CATENA_CONTEXT` is written for the process")
         .default("false")
-        .later(),
+        .on(On::Process),
     key("allow_dash", Shape::Bool, "whether data may begin an argument with `-`")
         .default("false")
         .on(On::Kinds(&["command"])),
     key("interpreter", TEXT_OR_TEXTS, "the program that reads the script, with its arguments")
-        .on(On::Kinds(&["shell", "file"])),
+        .on(On::Kinds(&["shell", "file", "python", "javascript", "code"])),
     key(
         "language",
-        Shape::Word(&[later_word("python"), later_word("javascript"), later_word("shell")]),
+        Shape::Word(&[word("python"), word("javascript"), word("shell")]),
         "the language of `code`",
     )
     .default("python")
-    .on(On::Kinds(&["code"]))
-    .later(),
+    .on(On::Kinds(&["code"])),
     key("operation", Shape::Text, "what the tool does").on(On::Kinds(&["tool"])).later(),
     key("execution_mode", Shape::Word(&[word("direct"), word("orchestrated")]), "how a tool is used")
         .default("direct")

@@ -215,6 +215,7 @@ fn retry_top_level(steps: &mut [StepDraft], policy: Option<WrittenPolicy>, retry
             Work::Shell { .. }
             | Work::Command { .. }
             | Work::File { .. }
+            | Work::Code { .. }
             | Work::Function { .. }
             | Work::FileExists { .. }
             | Work::Http(_) => true,

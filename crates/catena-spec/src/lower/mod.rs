@@ -2,6 +2,7 @@
 //! Then each part is lowered with the whole outline known, so that a jump or a name can refer to what comes later.
 
 mod chain;
+mod code;
 mod context;
 mod declared;
 mod depends;

@@ -1,9 +1,11 @@
 //! The preview of a definition: read off its outline.
 
-use base64::Engine as _;
+use std::path::Path;
+
 use catena_core::chain::ChainName;
 use catena_core::schedule::{Schedule, Timing};
 
+use super::code::{Decoded, decode, language_of};
 use super::context::Context;
 use super::outline::{BlockOutline, StepOutline};
 use crate::preview::{CodeLanguage, Preview, PreviewCode, PreviewStep};
@@ -51,14 +53,9 @@ impl Context<'_> {
         let (language, text) = match kind.name {
             "python" => (CodeLanguage::Python, text),
             "javascript" => (CodeLanguage::JavaScript, text),
-            "code" => (self.language_of(step)?, plain(&text)),
+            "code" => (self.language_of(step)?, plain(text)),
             "file" => {
-                let extension = text.rsplit_once('.').map(|(_, extension)| extension);
-                let language = match extension {
-                    Some("py") => CodeLanguage::Python,
-                    Some("js" | "mjs" | "cjs") => CodeLanguage::JavaScript,
-                    _ => return None,
-                };
+                let language = language_of(Path::new(&text))?;
                 let path = self.files.folder()?.join(&text);
                 let bytes = self.files.read(&path, crate::limits::MAX_FILE_BYTES).ok()?;
                 (language, String::from_utf8_lossy(&bytes).into_owned())
@@ -79,8 +76,9 @@ impl Context<'_> {
 }
 
 /// Source text that may be in Base64, as an API sends it.
-fn plain(text: &str) -> String {
-    let bytes: String = text.split_whitespace().collect();
-    let decoded = base64::engine::general_purpose::STANDARD.decode(&bytes).ok();
-    decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
+fn plain(text: String) -> String {
+    match decode(&text) {
+        Decoded::Text(decoded) => decoded,
+        Decoded::Plain | Decoded::Broken(_) => text,
+    }
 }

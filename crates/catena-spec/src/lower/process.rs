@@ -63,6 +63,7 @@ impl Context<'_> {
             workdir: lift(workdir)?,
             stdin: lift(stdin)?,
             parse: lift(parse)?,
+            context: step.get("context").is_some_and(|entry| entry.value.as_bool() == Some(true)),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catena_core::chain::{EffectKind, StepDraft, Undo, Work};
+use catena_core::chain::{CodeLanguage, EffectKind, StepDraft, Undo, Work};
 use catena_core::retry::Retry;
 
 use super::context::Context;
@@ -102,24 +102,20 @@ impl Context<'_> {
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
-            "python" => self.later_script(node, step, Reads::Python),
-            "javascript" => self.later_script(node, step, Reads::JavaScript),
+            "python" => self.code_text(CodeLanguage::Python, node, step),
+            "javascript" => self.code_text(CodeLanguage::JavaScript, node, step),
+            "code" => self.code(node, step),
             // A kind that comes later: what can be checked of it is.
             _ => {
                 // Headers and the like take secrets; where exactly, the kind says when it comes.
                 self.with_secrets(|own| own.check_within(node, &kind.shape));
+                if let Some(entry) = step.get("parameters") {
+                    self.with_secrets(|own| own.template(&entry.value));
+                }
                 self.process(step);
                 None
             }
         }
-    }
-
-    fn later_script<B>(&mut self, node: &Node, step: &StepOutline<'_>, reads: Reads) -> Option<Work<B>> {
-        if let Some(text) = self.text(node) {
-            self.check_script(&text, node, reads);
-        }
-        self.process(step);
-        None
     }
 
     fn set(&mut self, node: &Node) -> Option<Work<Vec<StepDraft>>> {
@@ -149,7 +145,6 @@ impl Context<'_> {
             // The alternative is a block of its own.
             if let Some(key) = key.filter(|key| !is_kind && !matches!(key.shape, Shape::Step)) {
                 match key.name {
-                    "parameters" => self.with_secrets(|own| own.check_within(&entry.value, &key.shape)),
                     // Whether to go on is asked when an iteration has left its result.
                     "repeat_config" => {
                         self.scope.at(Here::Behind(position));

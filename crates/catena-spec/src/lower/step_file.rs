@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use catena_core::chain::{FileStep, Interpreter, Work};
+use catena_core::chain::{CodeLanguage, FileStep, Interpreter, Work};
 
+use super::code::language_of;
 use super::context::Context;
 use super::outline::StepOutline;
 use super::process::split_words;
@@ -16,9 +17,31 @@ use crate::problem::Problem;
 
 impl Context<'_> {
     pub(crate) fn file<B>(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<B>> {
+        let language = self.full_text(node).and_then(|text| language_of(Path::new(&text)));
+        // Who names an interpreter wants the file to be read by it and by nobody else.
+        if let Some(language) = language.filter(|_| step.get("interpreter").is_none()) {
+            return self.file_of_code(language, node, step);
+        }
+        self.idle_parameters(step, "a script file");
         let file = self.step_file(node, step);
         let process = self.process(step);
         Some(Work::File { file: file?, process: process? })
+    }
+
+    fn file_of_code<B>(
+        &mut self,
+        language: CodeLanguage,
+        node: &Node,
+        step: &StepOutline<'_>,
+    ) -> Option<Work<B>> {
+        let text = self.full_text(node)?;
+        let path = self.files.folder().unwrap_or(Path::new("")).join(&text);
+        let Some(()) = self.load(&path, &text, node) else {
+            self.process(step);
+            return None;
+        };
+        let file = self.step_files[&path].clone();
+        self.code_file(language, (file.path, file.digest), &file.bytes, step)
     }
 
     fn step_file(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<FileStep> {
@@ -81,11 +104,11 @@ impl Context<'_> {
     }
 }
 
-/// `.py` is Python whatever its first line says: that line names the interpreter of the machine it was written on.
+/// A file of a language that has a driver does not come here, whatever its first line says: that line names the
+/// interpreter of the machine it was written on.
 fn interpreter_of(path: &Path, bytes: &[u8]) -> Option<Interpreter> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension {
-        Some("py") => Some(interpreter(&["python3"])),
         Some("sh") => Some(first_line(bytes).unwrap_or_else(|| interpreter(&["/bin/sh"]))),
         _ => first_line(bytes),
     }
@@ -117,7 +140,6 @@ mod tests {
 
     #[test]
     fn name_and_first_line_say_what_runs_a_file() {
-        check("a.py", "#!/usr/bin/env python2\n", &["python3"]);
         check("a.sh", "echo", &["/bin/sh"]);
         check("a.sh", "#!/bin/bash -eu\necho", &["/bin/bash", "-eu"]);
         check("tool", "#!/usr/bin/env -S perl -w\r\n", &["perl", "-w"]);

@@ -411,11 +411,22 @@ impl Context<'_> {
 
     /// Script text is constant. Data of the chain that stands in it in braces would reach the shell as it is written.
     pub(crate) fn check_script(&mut self, text: &str, node: &Node, reads: Reads) {
+        self.check_script_where(text, node, reads, |_| true);
+    }
+
+    /// The same for braces at the places where they could be meant.
+    pub(super) fn check_script_where(
+        &mut self,
+        text: &str,
+        node: &Node,
+        reads: Reads,
+        may_be_meant: impl Fn(usize) -> bool,
+    ) {
         // Its author knows that it stays as it is written.
         if self.is_raw {
             return;
         }
-        for (range, name) in braced_names(text) {
+        for (range, name) in braced_names(text).into_iter().filter(|(range, _)| may_be_meant(range.start)) {
             let inner = text[range.start + 1..range.end - 1].trim();
             let is_data = match self.scope.meaning(&name) {
                 meaning if meaning.is_data() => true,

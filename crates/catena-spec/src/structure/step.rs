@@ -146,7 +146,7 @@ impl Structure<'_> {
                 let message = format!("a `{}` step has no `{}`", kind.name, key.name);
                 let crate::language::On::Kinds(kinds) = key.on else { return false };
                 let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
-                let help = format!("`{}` belongs to {} steps", key.name, kinds.join(" and "));
+                let help = format!("`{}` belongs to {} steps", key.name, in_words(&kinds));
                 let problem = Problem::new(Code::KeyNotForKind, entry.key.span, message);
                 self.add(problem.label("not for this kind").help(help));
             }
@@ -257,4 +257,14 @@ fn misspelt_kind(entries: &[Entry]) -> Option<(&crate::node::Key, &'static str)>
             .or_else(|| nearest(typed, kinds(Since::Later)))
     };
     unknown.filter_map(|entry| Some((&entry.key, near(entry)?))).next()
+}
+
+/// `a`, `b and c`, `a, b and c`.
+fn in_words(names: &[String]) -> String {
+    match names {
+        [before @ .., second, last] => {
+            before.iter().map(|name| format!("{name}, ")).collect::<String>() + second + " and " + last
+        }
+        _ => names.concat(),
+    }
 }
