@@ -29,6 +29,7 @@ use crate::{
     load::{load_unfinished, serve_loads},
     schedule::{self, expect_not_archived},
     start::CheckedStart,
+    trace,
 };
 
 /// The one host of a store. Dropping it closes it: attempts in processes go on, and the next engine attaches to
@@ -84,6 +85,7 @@ impl Engine {
             .chain(found.sleeping.iter().map(|(id, _)| *id))
             .collect();
         let damaged = std::mem::take(&mut found.damaged);
+        trace::opened(&config.store, lease, found.running.len(), found.sleeping.len(), damaged.len());
         let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, config.slots, next_number);
         let hub = Arc::clone(&shared.hub);
         let thread = std::thread::Builder::new()
@@ -172,6 +174,12 @@ impl Engine {
         Follower::new(Arc::clone(&self.shared.store), Arc::clone(&self.shared.hub), execution, after)
     }
 
+    /// Gives a message after commits of any execution, one for all that have gathered since the last was taken; ends with
+    /// the engine.
+    pub fn commits(&self) -> std::sync::mpsc::Receiver<()> {
+        self.shared.hub.bell()
+    }
+
     /// The stream of an execution, for asking now and then.
     pub fn stream(&self, execution: ExecutionId) -> Stream {
         Stream {
@@ -219,6 +227,7 @@ impl Drop for Engine {
         }
         // Before the lock goes, nothing may be left that writes.
         self.sqlite.close();
+        trace::closed(self.shared.lease);
     }
 }
 

@@ -43,6 +43,8 @@ struct Inside {
     followers: HashMap<ExecutionId, Vec<SyncSender<Update>>>,
     /// Who wants to hear of schedules; the news are few and small.
     listeners: Vec<Sender<Announcement>>,
+    /// Those who want to know that anything was committed. A ring that nobody has heard yet stands for all after it.
+    bells: Vec<SyncSender<()>>,
     /// Why nothing will be published any more.
     stopped: Option<String>,
 }
@@ -73,6 +75,16 @@ impl Hub {
         self.lock().listeners.retain(|listener| listener.send(announcement.clone()).is_ok());
     }
 
+    /// Rings after commits of any execution, until nothing will be published any more.
+    pub(crate) fn bell(&self) -> Receiver<()> {
+        let (bell, heard) = sync_channel(1);
+        let mut inside = self.lock();
+        if inside.stopped.is_none() {
+            inside.bells.push(bell);
+        }
+        heard
+    }
+
     pub(crate) fn is_followed(&self, execution: ExecutionId) -> bool {
         self.lock().followers.contains_key(&execution)
     }
@@ -81,6 +93,7 @@ impl Hub {
     /// by way of the store; so does one that has gone, and is forgotten.
     pub(crate) fn publish(&self, execution: ExecutionId, update: &Update) {
         let mut inside = self.lock();
+        inside.bells.retain(|bell| !matches!(bell.try_send(()), Err(TrySendError::Disconnected(()))));
         let Some(list) = inside.followers.get_mut(&execution) else { return };
         list.retain(|follower| follower.try_send(update.clone()).is_ok());
         if list.is_empty() {
@@ -99,6 +112,7 @@ impl Hub {
         let mut inside = self.lock();
         inside.stopped.get_or_insert_with(|| why.to_owned());
         inside.listeners.clear();
+        inside.bells.clear();
         for (_, list) in inside.followers.drain() {
             for follower in list {
                 // One that is too far behind to hear it asks again, and is told then.

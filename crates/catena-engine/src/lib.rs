@@ -14,6 +14,7 @@ mod launch;
 mod load;
 mod schedule;
 mod start;
+mod trace;
 
 pub use catena_runners::{
     Call, Functions, NoSecrets, Places, ProgramMissing, Secret, SecretMissing, Secrets,

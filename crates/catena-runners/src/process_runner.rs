@@ -362,6 +362,8 @@ impl ProcessRunner {
         let serial = self.connection().serial + 1;
         let client = Arc::new(self.connect(serial)?);
         *self.connection() = Connection { client: Some(Arc::clone(&client)), serial };
+        let (instance, held) = (client.instance(), client.held().len());
+        tracing::info!(lease = self.helper.lease, serial, instance, held, "connected to the process helper");
         if self.book().has_all {
             self.forget_others(&client);
         }
@@ -394,6 +396,9 @@ impl ProcessRunner {
     fn retire(&self, serial: u64) {
         let mut connection = self.connection();
         let gone = if connection.serial == serial { connection.client.take() } else { None };
+        if gone.is_some() {
+            tracing::info!(lease = self.helper.lease, serial, "the connection to the process helper is gone");
+        }
         drop(connection);
         drop(gone);
     }

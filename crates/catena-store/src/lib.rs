@@ -24,6 +24,9 @@ pub use self::{
     version::{StepFile, Version},
 };
 
+/// The target of warnings about slow commits, which are for everybody rather than for who reads a log.
+pub const SLOW_COMMITS: &str = "catena::slow_commits";
+
 /// What the engine asks of a store. Reads are of committed data and may block; `submit` never does.
 pub trait Store: Send + Sync {
     /// Queues a commit. What has gathered is committed together; `done` is then called on the writer's thread,

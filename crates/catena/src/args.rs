@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of definitions, for editors
     Schema(commands::schema::SchemaArgs),
-    /// Look at executions, and cancel them
+    /// Look at executions, watch them, and cancel them
     Ps(commands::ps::PsArgs),
     /// See when chains start by themselves
     Schedule(commands::schedule::ScheduleArgs),
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Show what is set, and by what
     Config(commands::config::ConfigArgs),
+    /// Print a script that lets a shell complete commands and options
+    Completion(commands::completion::CompletionArgs),
     /// Print the version
     Version(commands::version::VersionArgs),
     /// Serve a folder as process helper; started by Catena itself

@@ -179,7 +179,7 @@ fn unreached(state: &State, ix: StepIx) -> StepDto {
 }
 
 /// Steps that only an undo would run: not reached is their ordinary lot.
-fn undo_steps(chain: &Chain) -> BTreeSet<StepIx> {
+pub(crate) fn undo_steps(chain: &Chain) -> BTreeSet<StepIx> {
     let mut found = BTreeSet::new();
     let mut blocks: Vec<BlockIx> =
         chain.steps().filter_map(|(_, step)| Some(step.undo.as_ref()?.block)).collect();

@@ -193,6 +193,12 @@ impl ScheduleNews {
     }
 }
 
+/// The process that hosts the store, if it is another one.
+pub(crate) fn other_host(locations: &Locations) -> Option<u32> {
+    let client = HostClient::connect(&locations.root).ok().flatten()?;
+    Some(client.pid()).filter(|pid| *pid != std::process::id())
+}
+
 /// A key that no other start has: this process, and the moment.
 fn own_key() -> String {
     let now = jiff::Timestamp::now().as_nanosecond();

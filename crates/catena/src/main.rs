@@ -13,7 +13,9 @@ mod document;
 mod exit;
 mod home;
 mod hosting;
+mod log;
 mod problem;
+mod view;
 
 use std::process::ExitCode;
 
@@ -33,12 +35,27 @@ fn main() -> ExitCode {
             return exit::usage(&error, problem::document_asked_for(&arguments));
         }
     };
+    view::tell_of_panics();
     // The panic itself has been printed by its hook.
     let result = std::panic::catch_unwind(|| run(arguments));
     exit::report(result.unwrap_or_else(|_| Err(exit::Failure::bug())))
 }
 
 fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
+    match &arguments.command {
+        // It shows what is set, also what is set wrong. The helper's stderr is nowhere.
+        Command::Config(_) | Command::Helper(_) => {}
+        Command::Init(_)
+        | Command::Run(_)
+        | Command::Check(_)
+        | Command::Explain(_)
+        | Command::Schema(_)
+        | Command::Ps(_)
+        | Command::Schedule(_)
+        | Command::Doctor(_)
+        | Command::Completion(_)
+        | Command::Version(_) => log::start()?,
+    }
     // Only by what needs it: a definition can be checked where no store can be.
     let locate = || home::Locations::find(&arguments.place);
     match arguments.command {
@@ -51,6 +68,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Schedule(args) => commands::schedule::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
         Command::Config(args) => commands::config::run(&args, &locate()?),
+        Command::Completion(args) => commands::completion::run(&args),
         Command::Version(args) => commands::version::run(&args, locate),
         Command::Helper(args) => commands::helper::run(&args),
     }

@@ -14,9 +14,11 @@ macro_rules! talk {
     ($($words:tt)*) => { $crate::output::tell(format_args!($($words)*)) };
 }
 
-/// What [`talk!`] does.
+/// What [`talk!`] does. It goes above what is shown live.
 pub(crate) fn tell(words: std::fmt::Arguments<'_>) {
-    let _nobody_listens = writeln!(std::io::stderr().lock(), "{words}");
+    if !crate::view::say(&words.to_string()) {
+        let _nobody_listens = writeln!(std::io::stderr().lock(), "{words}");
+    }
 }
 
 /// Writes a line of data; a reader that has gone ends the command quietly, as in any pipe.

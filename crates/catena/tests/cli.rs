@@ -4,16 +4,22 @@
 
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/document.rs"]
 mod document;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/log.rs"]
+mod log;
 #[path = "cli/preview.rs"]
 mod preview;
 #[path = "cli/start.rs"]
 mod start;
 #[path = "cli/talk.rs"]
 mod talk;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/time.rs"]
 mod time;
 

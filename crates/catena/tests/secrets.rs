@@ -271,6 +271,8 @@ fn settings_are_shown_with_their_origins_and_secrets_without_values() {
         {"name": "config", "value": at, "origin": "CATENA_CONFIG"},
         {"name": "home", "value": dir.join("home"), "origin": "CATENA_HOME"},
         {"name": "store", "value": dir.join("other.db"), "origin": origin(1)},
+        {"name": "log", "value": "off", "origin": "default"},
+        {"name": "colour", "value": "never", "origin": "NO_COLOR"},
         {"name": "secrets.API_KEY", "value": "env FLEET_KEY", "origin": origin(3)},
         {"name": "secrets.DB", "value": format!("file {}", dir.join("db").display()), "origin": origin(4)},
         {

@@ -16,6 +16,7 @@ use crate::{
     launch::{self, Act},
     load::Wanted,
     schedule::Announcement,
+    trace,
 };
 
 /// What an execution has answered, and when, and the large values that it had at hand.
@@ -68,6 +69,7 @@ impl Dispatcher {
         consequences.wanted = self.values_to_read(execution, needs, at_hand);
         consequences.records.extend(blobs.into_iter().map(Record::Value));
         let Some(state) = self.hot.get(&execution) else { return };
+        trace::decided(state, self.shared.lease, &events);
         let effects = state.effects_of(&events);
         consequences
             .acts

@@ -46,6 +46,7 @@ use crate::{
     launch::{self, Launcher},
     load::Wanted,
     start::CheckedStart,
+    trace,
 };
 
 /// Waits longer than this are not spent in memory.
@@ -342,6 +343,7 @@ impl Dispatcher {
         while let Some((at, execution)) = self.timers.first().copied()
             && at <= now
         {
+            trace::due(execution, at, now);
             self.disarm(execution);
             self.with_state(execution, Deferred::Advance);
         }
@@ -418,6 +420,7 @@ impl Dispatcher {
         if self.stopped.is_some() || faults::is_on(Fault::StaleLease) {
             return;
         }
+        trace::stopped(self.shared.lease, error);
         let why = error.to_string();
         self.shared.hub.stop(&why);
         self.stopped = Some(why);

@@ -9,7 +9,7 @@ use catena_runners::Beginning;
 use catena_store::{InboxItem, Lease};
 
 use super::{Deferred, Dispatcher, schedules::Schedules};
-use crate::{launch, load::Unfinished};
+use crate::{launch, load::Unfinished, trace};
 
 /// What was found in the store.
 #[derive(Default)]
@@ -61,6 +61,7 @@ impl Dispatcher {
         for effect in state.pending_effects() {
             let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect;
             let lease = started_under.get(&(visit, attempt)).copied().unwrap_or_default();
+            trace::taken_up(&state, &effect, lease);
             let beginning = Beginning::Recovered { same_boot: lease >= first_of_boot };
             self.shared.launcher.perform(launch::act(&state, effect, lease, beginning));
         }

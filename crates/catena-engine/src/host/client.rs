@@ -140,6 +140,19 @@ impl HostClient {
         }
     }
 
+    /// Asks for announcements of all commits; [`Self::next_change`] then gives them.
+    pub fn follow_all(&mut self) -> Result<(), Error> {
+        write_line(&self.stream, &Request::FollowAll {}).map_err(gone)
+    }
+
+    /// Waits until something has been committed.
+    pub fn next_change(&mut self) -> Result<(), Error> {
+        match read_line(&mut self.reading).map_err(gone)? {
+            Response::Changed {} => Ok(()),
+            other => Err(refusal(other)),
+        }
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Response, Error> {
         write_line(&self.stream, request).map_err(gone)?;
         read_line(&mut self.reading).map_err(gone)
@@ -164,7 +177,8 @@ fn refusal(response: Response) -> Error {
         | Response::Committed { .. }
         | Response::Scheduled(_)
         | Response::Backfilled(_)
-        | Response::Announced(_) => {
+        | Response::Announced(_)
+        | Response::Changed {} => {
             Error::Host { kind: Kind::Conflict, message: "the host answered another question".to_owned() }
         }
     }

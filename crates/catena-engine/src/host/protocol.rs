@@ -69,6 +69,43 @@ pub(super) enum Request {
     },
     /// Announce what is new of schedules from now on.
     FollowSchedules,
+    /// Announce that something was committed, until the host goes. A host that does not know it hangs up.
+    FollowAll {},
+}
+
+impl Request {
+    /// The kind as it is written.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Tell { .. } => "tell",
+            Self::Follow { .. } => "follow",
+            Self::FollowAll {} => "follow_all",
+            Self::Schedule(_) => "schedule",
+            Self::ChangeChain { .. } => "change_chain",
+            Self::RemoveChain { .. } => "remove_chain",
+            Self::ChangeSchedule { .. } => "change_schedule",
+            Self::RunNow { .. } => "run_now",
+            Self::Backfill { .. } => "backfill",
+            Self::FollowSchedules => "follow_schedules",
+        }
+    }
+
+    /// The execution that it is about.
+    pub(super) fn execution(&self) -> Option<ExecutionId> {
+        match *self {
+            Self::Tell { execution, .. } | Self::Follow { execution } => Some(execution),
+            Self::Start(_)
+            | Self::FollowAll {}
+            | Self::Schedule(_)
+            | Self::ChangeChain { .. }
+            | Self::RemoveChain { .. }
+            | Self::ChangeSchedule { .. }
+            | Self::RunNow { .. }
+            | Self::Backfill { .. }
+            | Self::FollowSchedules => None,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,6 +124,8 @@ pub(super) enum Response {
         seq: u64,
         ended: bool,
     },
+    /// Something was committed, one announcement for all that gathered.
+    Changed {},
     Refused {
         kind: Kind,
         message: String,

@@ -10,7 +10,9 @@ use std::{
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
     },
+    time::Duration,
 };
 
 use catena_core::{Event, ExecutionId};
@@ -18,7 +20,10 @@ use catena_runners::process::Folder;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::protocol::{Hello, MESSAGE_MAX, PROTOCOL, Request, Response, SOCKET};
-use crate::{Engine, Error, Follower, Started};
+use crate::{Engine, Error, Follower, Started, trace};
+
+/// Between two announcements that something was committed: people look at what follows from them.
+const CHANGES_EVERY: Duration = Duration::from_millis(100);
 
 /// The open door; dropping it closes it.
 pub struct HostSocket {
@@ -41,6 +46,7 @@ impl HostSocket {
         let listener = UnixListener::bind(&path).map_err(Error::io("open the socket"))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(Error::io("protect the socket"))?;
+        trace::door_opened(&path);
         let closing = Arc::new(AtomicBool::new(false));
         let (engine, closed) = (Arc::downgrade(engine), Arc::clone(&closing));
         std::thread::Builder::new()
@@ -86,6 +92,7 @@ fn converse(stream: UnixStream, engine: &Weak<Engine>) -> std::io::Result<()> {
     loop {
         let request: Request = read_line(&mut reading)?;
         let Some(engine) = engine.upgrade() else { return Ok(()) };
+        trace::asked(theirs.pid, request.name(), request.execution());
         match request {
             Request::Start(start) => {
                 let response = start_execution(&engine, start.into_request());
@@ -110,6 +117,11 @@ fn converse(stream: UnixStream, engine: &Weak<Engine>) -> std::io::Result<()> {
             Request::Backfill { id, from, to, actor } => {
                 let answer = engine.backfill(id, (from, to), actor);
                 write_line(&stream, &answer.map_or_else(|e| Response::refused(&e), Response::Backfilled))?;
+            }
+            Request::FollowAll {} => {
+                let commits = engine.commits();
+                drop(engine);
+                announce_changes(&stream, &commits)?;
             }
         }
     }
@@ -193,6 +205,15 @@ fn announce_all(stream: &UnixStream, mut follower: Follower) -> std::io::Result<
             Err(error) => return write_line(stream, &Response::refused(&error)),
         }
     }
+}
+
+/// Ends with the engine, or with the client, which a host that commits nothing learns late: it costs a sleeping thread.
+fn announce_changes(stream: &UnixStream, commits: &Receiver<()>) -> std::io::Result<()> {
+    while commits.recv().is_ok() {
+        write_line(stream, &Response::Changed {})?;
+        std::thread::sleep(CHANGES_EVERY);
+    }
+    Ok(())
 }
 
 pub(super) fn read_line<T: DeserializeOwned>(reading: &mut impl BufRead) -> std::io::Result<T> {

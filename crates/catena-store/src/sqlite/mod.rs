@@ -1,5 +1,6 @@
 //! A store in one SQLite file: one writer thread, readers beside it.
 
+mod changes;
 mod check;
 mod lock;
 #[cfg(feature = "faults")]
@@ -7,6 +8,7 @@ mod power;
 mod read;
 mod schedules;
 mod schema;
+mod slow;
 mod write;
 mod writer;
 
@@ -23,6 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::writer::Writer;
 pub use self::{
+    changes::Changes,
     check::{Finding, check, rebuild},
     lock::HostLock,
     schema::FORMAT,

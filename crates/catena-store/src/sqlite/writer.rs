@@ -10,6 +10,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
+    time::Instant,
 };
 
 use catena_core::{
@@ -18,7 +19,7 @@ use catena_core::{
 };
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::write::Batch;
+use super::{slow::Slow, write::Batch};
 use crate::{Commit, Done, Error, Head, Lease};
 
 /// Commits that go into one transaction at most: bounds how long the first of them waits for the last.
@@ -60,6 +61,7 @@ impl Writer {
             lease,
             heads: HashMap::new(),
             counts: Arc::clone(&counts),
+            slow: Slow::default(),
         };
         let thread = std::thread::Builder::new()
             .name("catena-writer".into())
@@ -140,6 +142,7 @@ struct Worker {
     lease: Lease,
     heads: HashMap<ExecutionId, Head>,
     counts: Arc<Counts>,
+    slow: Slow,
 }
 
 impl Worker {
@@ -166,9 +169,18 @@ impl Worker {
     fn commit(&mut self, commits: &mut Vec<Commit>) -> Vec<Result<(), Error>> {
         let count = commits.len();
         let mut answers = Vec::with_capacity(count);
-        match self.write(commits.drain(..), &mut answers) {
-            Ok(()) => answers,
+        let began = Instant::now();
+        let written = self.write(commits.drain(..), &mut answers);
+        let took = began.elapsed();
+        match written {
+            Ok(events) => {
+                let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                tracing::debug!(lease = self.lease.0, commits = count, events, took_us, "committed");
+                self.slow.look(began, took, count, &self.path);
+                answers
+            }
             Err(error) => {
+                tracing::error!(lease = self.lease.0, commits = count, %error, "a commit has failed");
                 // What the heads say was never written.
                 self.heads.clear();
                 let error = error.at(&self.path);
@@ -177,11 +189,12 @@ impl Worker {
         }
     }
 
+    /// Gives how many events were committed.
     fn write(
         &mut self,
         commits: impl Iterator<Item = Commit>,
         answers: &mut Vec<Result<(), Error>>,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         check_lease(&transaction, self.lease)?;
         let mut batch = Batch::new(&transaction, &mut self.heads);
@@ -201,7 +214,7 @@ impl Worker {
         if self.heads.len() > HEADS_MAX {
             self.heads.clear();
         }
-        Ok(())
+        Ok(events)
     }
 }
 

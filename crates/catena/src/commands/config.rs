@@ -11,7 +11,7 @@ use crate::{
     document::SCHEMA,
     exit::{Code, Failure},
     home::Locations,
-    output,
+    log, output,
 };
 
 #[derive(Debug, Args)]
@@ -85,8 +85,36 @@ fn settings(locations: &Locations) -> Vec<SettingDto> {
         note: None,
     };
     let mut settings = vec![file, path("home", home, &origins.home), path("store", store, &origins.store)];
+    settings.extend([log_setting(), colour_setting()]);
     settings.extend(secrets(config));
     settings
+}
+
+fn log_setting() -> SettingDto {
+    let asked = log::asked();
+    SettingDto {
+        name: "log".to_owned(),
+        origin: if asked.is_some() { log::VARIABLE } else { "default" }.to_owned(),
+        note: log::filter(asked.as_deref()).err(),
+        value: Some(asked.unwrap_or_else(|| "off".to_owned())),
+    }
+}
+
+/// When talk has colours.
+fn colour_setting() -> SettingDto {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let (value, origin) = match (variable("NO_COLOR"), variable("CLICOLOR_FORCE")) {
+        (Some(_), _) => ("never", "NO_COLOR"),
+        (None, Some(value)) if value != "0" => ("always", "CLICOLOR_FORCE"),
+        (None, _) if variable("TERM").is_some_and(|term| term == "dumb") => ("never", "TERM"),
+        (None, _) => ("on a terminal", "default"),
+    };
+    SettingDto {
+        name: "colour".to_owned(),
+        value: Some(value.to_owned()),
+        origin: origin.to_owned(),
+        note: None,
+    }
 }
 
 fn secrets(config: &Config) -> impl Iterator<Item = SettingDto> {

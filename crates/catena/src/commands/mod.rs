@@ -1,18 +1,21 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod completion;
 pub(crate) mod config;
 mod definition;
 pub(crate) mod doctor;
+mod ending;
 pub(crate) mod explain;
 pub(crate) mod helper;
 pub(crate) mod init;
 mod interrupt;
 mod params;
 mod preview;
-mod progress;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod version;
+
+pub(crate) use self::ps::logs::text_of as text_of_log_line;

@@ -20,9 +20,9 @@ use serde_json::Value as Json;
 use super::{
     check::first_code,
     definition::{Definition, Refusal},
-    interrupt::Interrupts,
+    ending,
+    interrupt::{Choice, Interrupts},
     params, preview,
-    progress::Progress,
     schedule::TimeArgs,
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
     hosting::{self, Events, Host},
     output,
     problem::ProblemEntry,
+    view::{self, View},
 };
 
 #[derive(Debug, Args)]
@@ -262,7 +263,9 @@ impl<'a> Running<'a> {
     }
 
     fn follow(mut self, mut problems: Vec<ProblemEntry>) -> (Result<Code, Failure>, Host) {
-        let end = match self.follow_events() {
+        let followed = self.follow_events();
+        self.interrupts.end();
+        let end = match followed {
             Ok(()) => self.print_end(problems).map(|()| self.code()),
             Err(failure) => {
                 problems.extend(ProblemEntry::of_failure(&failure, None));
@@ -273,17 +276,21 @@ impl<'a> Running<'a> {
     }
 
     fn follow_events(&mut self) -> Result<(), Failure> {
-        let progress = Progress::new(self.locations.places());
+        // Who asked for the events themselves gets those alone.
+        let view = (self.args.output != Format::Jsonl).then(|| View::new(self.locations.places()));
+        if let Some(view) = &view {
+            view.begin(&self.state);
+        }
         let mut events = self.events()?;
         loop {
             match events.next(self.execution) {
                 Ok(Some(entry)) => {
                     let before = self.state.status();
                     self.state.apply(entry.at, &entry.event).map_err(catena_store::Error::from)?;
-                    self.tell_wait(before);
-                    match self.args.output {
-                        Format::Jsonl => output::json(&EventDto::new(&self.state, &entry))?,
-                        Format::Text | Format::Json => progress.tell(&self.state, &entry),
+                    ending::tell_wait(&self.state, before);
+                    match &view {
+                        None => output::json(&EventDto::new(&self.state, &entry))?,
+                        Some(view) => view.event(&self.state, &entry),
                     }
                     if matches!(entry.event, Event::ExecutionEnded { .. }) || self.waits_for_a_person() {
                         return Ok(());
@@ -346,20 +353,6 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Says once that the execution has come to wait for a person, and what a person can do.
-    fn tell_wait(&self, before: ExecutionStatus) {
-        let status = self.state.status();
-        let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
-        if status == ExecutionStatus::Paused && status != before {
-            talk!("  next: catena ps resume {}", self.execution);
-        }
-        if waits && status != before {
-            let id = self.execution;
-            talk!("execution {id} waits for a person: {status}");
-            talk!("  next: catena ps resolve {id} --completed | --failed | --run-again | --give-up");
-        }
-    }
-
     /// Where large values are.
     fn store(&self) -> Result<Arc<SqliteStore>, Failure> {
         self.host.store(&self.locations)
@@ -378,22 +371,7 @@ impl<'a> Running<'a> {
         if self.args.output != Format::Text {
             return self.print_document(problems);
         }
-        let row = catena_store::project_execution(&self.state);
-        let took = row
-            .started_at
-            .zip(row.finished_at)
-            .map(|(from, to)| format!(" in {}", output::duration(from, to)));
-        talk!("execution {} {}{}", self.execution, row.status, took.unwrap_or_default());
-        if let Some(error) = &row.error {
-            talk!("  {error}");
-        }
-        if row.status == ExecutionStatus::Stuck {
-            talk!("  an undo failed: what it was to take back is still there, and so is what came before it");
-            talk!("  next: catena ps resolve {} --run-again | --completed | --give-up", self.execution);
-        }
-        if row.status != ExecutionStatus::Completed {
-            talk!("  next: catena ps show {0}, catena ps logs {0}", self.execution);
-        }
+        let row = ending::tell(&self.state);
         let Some(value) = &row.output else { return Ok(()) };
         match catena_store::whole(&*self.store()?, value)? {
             Json::String(text) => output::line(&text),
@@ -418,8 +396,8 @@ fn tell_host(host: &Host) {
     }
 }
 
-/// Ctrl-C asks this execution to end; a second one, or a request to end this process, leaves it to the next
-/// host.
+/// Ctrl-C asks a person at a terminal, and elsewhere this execution, to end; a second one, or a request to end this
+/// process, leaves it to the next host.
 fn watch_interrupts(
     locations: &Locations,
     host: &Host,
@@ -429,13 +407,13 @@ fn watch_interrupts(
         Host::Here { engine, .. } => Some(Arc::downgrade(engine)),
         Host::There(_) => None,
     });
-    let locations = locations.clone();
+    let place = locations.clone();
     let cancel = move || {
         talk!("cancelling execution {execution}; once more to leave at once");
         let engine = engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cancelled = match engine.and_then(|engine| engine.upgrade()) {
             Some(engine) => engine.cancel(execution, false, hosting::actor()),
-            None => match HostClient::connect(&locations.root) {
+            None => match HostClient::connect(&place.root) {
                 Ok(Some(mut client)) => client.cancel(execution, false, hosting::actor()),
                 Ok(None) => return,
                 Err(error) => Err(error),
@@ -445,18 +423,35 @@ fn watch_interrupts(
             talk!("cannot cancel it: {error}");
         }
     };
+    let (place, asked) = (locations.clone(), locations.clone());
     let leave = move || {
-        talk!("leaving: execution {execution} goes on with the next `catena run`");
+        match hosting::other_host(&place) {
+            None => talk!(
+                "leaving: execution {execution} goes on with the next `catena run`; what runs now runs on meanwhile"
+            ),
+            Some(pid) => talk!(
+                "leaving: execution {execution} goes on, process {pid} hosts it; `catena ps watch {execution}` follows it again"
+            ),
+        }
         leave_now();
     };
-    Interrupts::watch(cancel, leave).map_err(|error| {
+    let question = move || {
+        let leave = match hosting::other_host(&asked) {
+            None => "d: leave it, it goes on with the next `catena run`",
+            Some(_) => "d: leave it, it goes on",
+        };
+        ["Ctrl-C again or c: cancel it", leave, "Enter: go on"].map(str::to_owned).to_vec()
+    };
+    let choice = Choice { question: Box::new(question), cancel: Box::new(cancel), leave: Box::new(leave) };
+    Interrupts::watch(choice).map_err(|error| {
         Failure::new(Code::Environment, format!("cannot watch for signals: {error}"))
             .next(format!("catena ps show {execution}: it has started"))
     })
 }
 
 #[expect(clippy::exit, reason = "the second interrupt leaves at once; what is committed needs no farewell")]
-fn leave_now() -> ! {
+pub(super) fn leave_now() -> ! {
+    view::rescue();
     std::process::exit(Code::Interrupted as i32)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Done, Place};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["init"],
     &["run"],
@@ -14,6 +14,9 @@ const COMMANDS: [&[&str]; 14] = [
     &["ps", "logs"],
     &["ps", "events"],
     &["ps", "cancel"],
+    &["ps", "watch"],
+    &["config", "show"],
+    &["completion"],
     &["doctor"],
     &["version"],
     &["help"],

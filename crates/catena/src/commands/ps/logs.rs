@@ -163,6 +163,6 @@ fn read_from(path: &PathBuf, from: u64) -> std::io::Result<Vec<u8>> {
 }
 
 /// A line of a log without its time and stream.
-pub(in crate::commands) fn text_of(line: &str) -> &str {
+pub(crate) fn text_of(line: &str) -> &str {
     line.splitn(3, ' ').nth(2).unwrap_or(line)
 }

@@ -2,12 +2,13 @@
 
 mod cancel;
 mod events;
-pub(in crate::commands) mod logs;
+pub(crate) mod logs;
 mod ls;
 mod pause;
 pub(in crate::commands) mod resolve;
 mod show;
 mod tell;
+mod watch;
 
 use catena_core::ExecutionId;
 use clap::{Args, Subcommand};
@@ -30,6 +31,8 @@ enum PsCommand {
     Ls(ls::LsArgs),
     /// Show an execution with its steps
     Show(show::ShowArgs),
+    /// Watch an execution as `run` shows it, or all that are unfinished
+    Watch(watch::WatchArgs),
     /// Print what the steps of an execution wrote
     Logs(logs::LogsArgs),
     /// Print the journal of an execution, one event per line
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
     match &args.command {
         PsCommand::Ls(args) => ls::run(args, locations),
         PsCommand::Show(args) => show::run(args, locations),
+        PsCommand::Watch(args) => watch::run(args, locations),
         PsCommand::Logs(args) => logs::run(args, locations),
         PsCommand::Events(args) => events::run(args, locations),
         PsCommand::Pause(args) => pause::pause(args, locations),

@@ -14,7 +14,7 @@ use catena_core::{
 use catena_engine::{Begin, Change, Engine, Error, First, Reach, ScheduleRequest, Scheduled};
 use catena_store::{ExecutionFilter, FireFilter, ScheduleRow, Store, Version, sqlite::SqliteStore};
 
-use super::{Interrupts, RunArgs, Running, leave_now, tell_host};
+use super::{Choice, Interrupts, RunArgs, Running, leave_now, tell_host};
 use crate::{
     exit::{Code, Failure},
     home::Locations,
@@ -306,7 +306,7 @@ fn watch(chain: &str, current: Arc<Current>) -> Result<Interrupts, Failure> {
         talk!("leaving: the schedule of {name} goes on with its host or the next `catena run`");
         leave_now();
     };
-    let leave_or_cancel = leave.clone();
+    let (asked, leave_or_cancel) = (Arc::clone(&current), leave.clone());
     let cancel = move || {
         let (execution, engine) = current.lock().clone();
         match (execution, engine.and_then(|engine| engine.upgrade())) {
@@ -319,7 +319,16 @@ fn watch(chain: &str, current: Arc<Current>) -> Result<Interrupts, Failure> {
             (None, _) | (_, None) => leave_or_cancel(),
         }
     };
-    Interrupts::watch(cancel, leave).map_err(|error| {
+    // Between two executions there is nothing to ask about.
+    let question = move || match asked.lock().0 {
+        None => Vec::new(),
+        Some(_) => {
+            let leave = "d: leave it and the schedule to the next host";
+            ["Ctrl-C again or c: cancel it", leave, "Enter: go on"].map(str::to_owned).to_vec()
+        }
+    };
+    let choice = Choice { question: Box::new(question), cancel: Box::new(cancel), leave: Box::new(leave) };
+    Interrupts::watch(choice).map_err(|error| {
         Failure::new(Code::Environment, format!("cannot watch for signals: {error}"))
             .next("catena schedule ls: the schedule is stored")
     })

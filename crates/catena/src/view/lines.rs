@@ -1,0 +1,122 @@
+//! The lines that stay: one for everything that is worth one, with the last words of what failed.
+
+use catena_core::{
+    AttemptNo, Event, Failure, State, VisitNo,
+    event::{Answer, Plan, SkipReason},
+    state::VisitPhase,
+};
+use catena_store::Entry;
+
+use super::{
+    logs::Logs,
+    text::{Line, Style},
+};
+use crate::output;
+
+/// Beyond it a line is cut; `ps logs` has all of it.
+const TAIL_LINE_MAX_COLUMNS: usize = 500;
+
+/// What an event that `state` has folded leaves on the terminal.
+pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
+    let at = |visit: VisitNo| state.address(visit).to_string();
+    let line = |style: Style, mark: &str, visit: VisitNo, words: &str| {
+        let gap = if words.is_empty() { "" } else { "  " };
+        vec![Line::default().with(style, mark).with(Style::Plain, &format!(" {}{gap}{words}", at(visit)))]
+    };
+    match &entry.event {
+        Event::VisitCompleted { visit, .. } => {
+            let took = state.visit(*visit).started_at.map(|from| output::duration(from, entry.at));
+            line(Style::Good, "✓", *visit, &took.unwrap_or_default())
+        }
+        Event::VisitEntered { visit, plan: Plan::Skip(SkipReason::When), .. } => {
+            line(Style::Plain, "-", *visit, "skipped: its condition is false")
+        }
+        Event::VisitEntered { visit, plan: Plan::Values(_), .. } => line(Style::Good, "✓", *visit, ""),
+        Event::RetryScheduled { visit, wake_at } => {
+            let pause = output::duration(entry.at, *wake_at);
+            let failure = last_failure(state, *visit);
+            line(Style::Plain, "↻", *visit, &format!("again in {pause}: {failure}"))
+        }
+        Event::VisitFailed { visit, failure, .. } => {
+            let mut lines = line(Style::Bad, "✗", *visit, &words(state, *visit, failure));
+            lines.extend(last_words(state, *visit, logs));
+            lines
+        }
+        Event::VisitCancelled { visit } => line(Style::Plain, "-", *visit, "cancelled"),
+        Event::AttemptRequeued { visit } => line(Style::Plain, "↻", *visit, "again: its attempt was lost"),
+        Event::VisitInDoubt { visit } => {
+            line(Style::Strong, "?", *visit, "in doubt: nobody saw whether it had its effect")
+        }
+        Event::VisitQuarantined { visit } => {
+            line(Style::Strong, "!", *visit, "quarantined: its attempts were lost again and again")
+        }
+        Event::VisitEntered { visit, plan: Plan::Wait { until }, .. } if *until > entry.at => {
+            let (pause, until) = (output::duration(entry.at, *until), output::local(*until));
+            line(Style::Plain, "…", *visit, &format!("waits {pause}, until {until}"))
+        }
+        Event::NextDelayed { wake_at, .. } => {
+            vec![Line::plain(&format!("… next step in {}", output::duration(entry.at, *wake_at)))]
+        }
+        Event::VisitResolved { visit, .. } => {
+            line(Style::Plain, "?", *visit, &format!("answered for by {}", entry.actor.as_str()))
+        }
+        Event::ExecutionPaused {} => {
+            vec![Line::default().with(Style::Strong, &format!("‖ paused by {}", entry.actor.as_str()))]
+        }
+        Event::ExecutionResumed {} => vec![Line::plain(&format!("▸ resumed by {}", entry.actor.as_str()))],
+        Event::ExecutionTimedOut { limit_ms } => {
+            let seconds = *limit_ms as f64 / 1_000.0;
+            let words = format!(" the time of the execution is over: {seconds} s");
+            vec![Line::default().with(Style::Bad, "✗").with(Style::Plain, &words)]
+        }
+        Event::UndoStarted {} => vec![Line::plain("↩ taking back what was done")],
+        Event::ExecutionCreated { .. }
+        | Event::ExecutionStarted {}
+        | Event::BlockOpened { .. }
+        | Event::VisitEntered { .. }
+        | Event::AttemptStarted { .. }
+        | Event::CheckpointRecorded { .. }
+        | Event::AttemptEnded { .. }
+        | Event::TimerFired { .. }
+        | Event::DelayElapsed { .. }
+        | Event::VisitStopping { .. }
+        | Event::Jumped { .. }
+        | Event::BlockStopping { .. }
+        | Event::BlockEnded { .. }
+        | Event::CancelRequested { .. }
+        | Event::ExecutionEnded { .. } => Vec::new(),
+    }
+}
+
+/// The type of a failure and its sentence, and which attempt it was where there were several.
+fn words(state: &State, visit: VisitNo, failure: &Failure) -> String {
+    let attempts = state.visit(visit).attempts;
+    let attempt = if attempts > 1 { format!("attempt {attempts}: ") } else { String::new() };
+    format!("{attempt}{failure}")
+}
+
+fn last_failure(state: &State, visit: VisitNo) -> String {
+    match &state.visit(visit).phase {
+        VisitPhase::Answered(Answer::Failed { failure }) => failure.message.clone(),
+        VisitPhase::Ready
+        | VisitPhase::Attempting { .. }
+        | VisitPhase::Answered(_)
+        | VisitPhase::Backoff { .. }
+        | VisitPhase::Waiting { .. }
+        | VisitPhase::Open(_)
+        | VisitPhase::InDoubt
+        | VisitPhase::Quarantined
+        | VisitPhase::Ended(_) => format!("attempt {} failed", state.visit(visit).attempts),
+    }
+}
+
+/// What the last attempt wrote before it failed.
+fn last_words(state: &State, visit: VisitNo, logs: &Logs) -> Vec<Line> {
+    let entered = state.visit(visit);
+    if !entered.has_ended() || entered.attempts == 0 {
+        return Vec::new();
+    }
+    let address = state.address(visit);
+    let tail = logs.tail(state.id(), address.as_str(), AttemptNo(entered.attempts));
+    tail.iter().map(|text| Line::plain("    ").with(Style::Plain, text).cut(TAIL_LINE_MAX_COLUMNS)).collect()
+}
