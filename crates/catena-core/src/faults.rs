@@ -20,10 +20,18 @@ pub enum Fault {
     OrphanLeft,
     /// An execution that ends does so twice.
     EndTwice,
+    /// Timers fire before their time.
+    TimerEarly,
+    /// Nobody minds the time limits of attempts.
+    TimeLimitIgnored,
+    /// What runs is started once more when an engine comes up.
+    NotAttached,
+    /// What a dead helper left goes on beside its successor's.
+    StraysLeft,
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::ActBeforeCommit, "act_before_commit"),
         (Self::AcknowledgeBeforeCommit, "acknowledge_before_commit"),
         (Self::NoSync, "no_sync"),
@@ -32,6 +40,10 @@ impl Fault {
         (Self::AttemptReused, "attempt_reused"),
         (Self::OrphanLeft, "orphan_left"),
         (Self::EndTwice, "end_twice"),
+        (Self::TimerEarly, "timer_early"),
+        (Self::TimeLimitIgnored, "time_limit_ignored"),
+        (Self::NotAttached, "not_attached"),
+        (Self::StraysLeft, "strays_left"),
     ];
 }
 

@@ -24,6 +24,7 @@ use catena_store::{
 
 use crate::{
     Config, Error, Follower, Reach, StartRequest, Started, Stream,
+    clock::Watch,
     dispatcher::{Dispatcher, Input, Recovered, Shared},
     launch::{Inbound, Launcher},
     load::{load_unfinished, serve_loads},
@@ -46,6 +47,7 @@ pub struct Engine {
     environment: Vec<(OsString, OsString)>,
     root: PathBuf,
     stream_ttl: std::time::Duration,
+    _watch: Option<Watch>,
     _lock: HostLock,
 }
 
@@ -88,6 +90,7 @@ impl Engine {
         trace::opened(&config.store, lease, found.running.len(), found.sleeping.len(), damaged.len());
         let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, config.slots, next_number);
         let hub = Arc::clone(&shared.hub);
+        let watch = watch_clock(&shared)?;
         let thread = std::thread::Builder::new()
             .name("catena-dispatch".into())
             .spawn(move || {
@@ -107,6 +110,7 @@ impl Engine {
             environment: config.environment,
             root: config.places.root,
             stream_ttl: config.stream_ttl,
+            _watch: watch,
             _lock: lock,
         })
     }
@@ -229,6 +233,13 @@ impl Drop for Engine {
         self.sqlite.close();
         trace::closed(self.shared.lease);
     }
+}
+
+/// A timer is not late because the clock was set or the machine slept.
+fn watch_clock(shared: &Shared) -> Result<Option<Watch>, Error> {
+    let inputs = shared.inputs.clone();
+    let moved = Box::new(move || drop(inputs.send(Input::Tick)));
+    shared.clock.watch(moved).map_err(Error::io("watch the clock"))
 }
 
 fn make_home(config: &Config) -> Result<(), Error> {

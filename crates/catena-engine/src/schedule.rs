@@ -130,9 +130,14 @@ pub struct Announcement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum News {
-    Started { execution: ExecutionId, at: Timestamp },
+    Started {
+        execution: ExecutionId,
+        at: Timestamp,
+    },
     /// An instant came, and nothing started.
-    NothingStarted { at: Timestamp },
+    NothingStarted {
+        at: Timestamp,
+    },
     /// The schedule is another, is paused, goes on or has ended.
     Changed,
 }
@@ -214,7 +219,9 @@ impl Engine {
         if !missing.is_empty() && request.begin == Begin::AtOnce {
             return Err(Error::SecretsMissing(missing));
         }
-        if request.begin != Begin::NewChain && request.begin != Begin::NewPaused || !request.schedules.is_empty() {
+        if request.begin != Begin::NewChain && request.begin != Begin::NewPaused
+            || !request.schedules.is_empty()
+        {
             // A schedule whose executions could never start would say so at each of its instants.
             request.version.chain.resolve_params(request.params.clone()).map_err(Error::Params)?;
         }

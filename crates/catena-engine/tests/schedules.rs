@@ -23,10 +23,7 @@ use catena_engine::{
     Begin, Change, Config, Engine, First, Functions, ManualClock, ScheduleRequest, Scheduled, Standing,
     error::Kind,
 };
-use catena_store::{
-    Actor, ExecutionFilter, FireFilter, FireRow, ScheduleRow, Store, Version,
-    sqlite::check,
-};
+use catena_store::{Actor, ExecutionFilter, FireFilter, FireRow, ScheduleRow, Store, Version, sqlite::check};
 use catena_testkit::draft::task;
 use insta::assert_snapshot;
 
@@ -42,7 +39,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(functions: Functions) -> Self {
-        Self { home: tempfile::tempdir().unwrap(), clock: Arc::new(ManualClock::at(Timestamp(NOON))), functions }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(Timestamp(NOON))),
+            functions,
+        }
     }
 
     fn quick() -> Self {
@@ -469,7 +470,10 @@ fn a_crash_after_the_commit_fires_nothing_again() {
     let engine = fixture.open();
     gate.let_go.send(()).unwrap();
     wait_for_all(&engine);
-    assert_eq!((count_executions(&engine), schedule_row(&engine, id).considered_until), (1, Timestamp(NOON + 60_000_000)));
+    assert_eq!(
+        (count_executions(&engine), schedule_row(&engine, id).considered_until),
+        (1, Timestamp(NOON + 60_000_000))
+    );
     assert_snapshot!(ledger(&engine), @"1 scheduled started →");
 }
 
@@ -494,7 +498,13 @@ fn a_definition_that_is_stored_again_keeps_restarts_and_ends_its_schedules() {
     drop(engine);
     let engine = fixture.open();
     fixture.pass_minutes(&engine, 60);
-    assert!(engine.store().fires(&FireFilter { schedule: Some(first.schedules[1].id), ..Default::default() }).unwrap().is_empty());
+    assert!(
+        engine
+            .store()
+            .fires(&FireFilter { schedule: Some(first.schedules[1].id), ..Default::default() })
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]

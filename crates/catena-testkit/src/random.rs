@@ -74,7 +74,78 @@ struct Clock {
 /// Random chains of some nesting, as drafts with ids `s0`, `s1`, … in order of definition.
 pub fn steps(mood: Mood) -> impl Strategy<Value = Steps> {
     let block = prop::collection::vec(shape(mood), 1..5);
-    block.prop_map(|shapes| Namer { next: 0 }.steps(&shapes))
+    block.prop_map(|shapes| Namer { next: 0 }.steps(&fitting(shapes, VISITS_MAX)))
+}
+
+/// The visits of a random chain, about. A law that cuts a journal everywhere takes their third power, and a few chains
+/// of thousands would take all the time that a hundred others need.
+const VISITS_MAX: usize = 60;
+/// What a large result counts for: it is stored, read and compared in each of the steps that come with it.
+const LARGE_VISITS: usize = 25;
+
+impl Shape {
+    /// How often its inner steps are run.
+    fn rounds(&self) -> usize {
+        match self {
+            Self::Task { .. }
+            | Self::Set
+            | Self::Wait { .. }
+            | Self::Large { .. }
+            | Self::Parallel { .. } => 1,
+            Self::Group { again, .. } => 1 + usize::from(*again),
+            Self::ForEach { items, .. } => usize::from(*items),
+        }
+    }
+
+    fn visits(&self) -> usize {
+        match self {
+            Self::Task { .. } | Self::Set | Self::Wait { .. } => 1,
+            Self::Large { items } => LARGE_VISITS * usize::from(*items),
+            Self::Group { steps, .. } | Self::ForEach { steps, .. } => 1 + self.rounds() * visits(steps),
+            Self::Parallel { branches, .. } => 1 + branches.iter().map(|steps| visits(steps)).sum::<usize>(),
+        }
+    }
+
+    /// The same with fewer inner steps; None if there is no room for any.
+    fn fitting(self, room: usize) -> Option<Self> {
+        if self.visits() <= room {
+            return Some(self);
+        }
+        let inner = room.saturating_sub(1) / self.rounds().max(1);
+        match self {
+            Self::Task { .. } | Self::Set | Self::Wait { .. } | Self::Large { .. } => None,
+            Self::Group { steps, again, undo } => {
+                some(fitting(steps, inner)).map(|steps| Self::Group { steps, again, undo })
+            }
+            Self::ForEach { items, max_parallel, tolerate, steps } => some(fitting(steps, inner))
+                .map(|steps| Self::ForEach { items, max_parallel, tolerate, steps }),
+            Self::Parallel { branches, first_wins } => {
+                let each = inner / branches.len();
+                let branches = branches.into_iter().filter_map(|steps| some(fitting(steps, each))).collect();
+                some(branches).map(|branches| Self::Parallel { branches, first_wins })
+            }
+        }
+    }
+}
+
+fn visits(shapes: &[Shape]) -> usize {
+    shapes.iter().map(Shape::visits).sum()
+}
+
+/// As many of them as there is room for.
+fn fitting(shapes: Vec<Shape>, room: usize) -> Vec<Shape> {
+    let mut left = room;
+    let mut fitting = Vec::new();
+    for shape in shapes {
+        let Some(shape) = shape.fitting(left) else { continue };
+        left = left.saturating_sub(shape.visits());
+        fitting.push(shape);
+    }
+    fitting
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 fn shape(mood: Mood) -> impl Strategy<Value = Shape> {

@@ -43,24 +43,34 @@ pub(super) enum Kind {
     Leftover,
     File,
     Patient,
+    /// A step that outlives several engines.
+    Long,
+    /// Pauses that grow, with jitter.
+    Backoff,
+    /// A time limit that outlives several engines.
+    Limit,
 }
 
 /// In the order in which they come; what waits for a timer more often, since most kills meet something else.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 19] = [
     Kind::Sequence,
     Kind::Retry,
+    Kind::Long,
     Kind::Continue,
     Kind::Fail,
     Kind::Group,
     Kind::Retry,
+    Kind::Backoff,
     Kind::Each,
     Kind::Parallel,
     Kind::Retry,
+    Kind::Limit,
     Kind::Rollback,
     Kind::Timeout,
     Kind::Leftover,
     Kind::File,
     Kind::Patient,
+    Kind::Long,
     Kind::Retry,
 ];
 
@@ -68,7 +78,7 @@ impl Kind {
     /// How an execution of it ends that nobody cancels.
     pub(super) fn end(self) -> &'static str {
         match self {
-            Self::Continue | Self::Timeout => "completed_with_errors",
+            Self::Continue | Self::Timeout | Self::Limit => "completed_with_errors",
             Self::Fail => "failed",
             Self::Rollback => "rolled_back",
             Self::Sequence
@@ -78,7 +88,9 @@ impl Kind {
             | Self::Parallel
             | Self::Leftover
             | Self::File
-            | Self::Patient => "completed",
+            | Self::Patient
+            | Self::Long
+            | Self::Backoff => "completed",
         }
     }
 }
@@ -97,10 +109,14 @@ impl Draft {
         Self { kind, definition, script }
     }
 
-    /// The chain whose one step goes on until `until` is there.
-    pub(super) fn keeper(until: &Path, reporting: &Reporting) -> Self {
-        let argv = reporting.argv(&[("--until", until.display().to_string())]);
-        let steps = json!([{"name": "keep", "command": argv}]);
+    /// The chain that goes on until `until` is there, `kills` rounds long. In many steps, because one that is lost
+    /// with its helper again and again would be put into quarantine.
+    pub(super) fn keeper(until: &Path, kills: u32, reporting: &Reporting) -> Self {
+        let script = [("--until", until.display().to_string()), ("--most-ms", "3000".into())];
+        let step = json!({"name": "keep", "command": reporting.argv(&script)});
+        let items: Vec<u32> = (0..kills + 50).collect();
+        let each = json!({"items": items, "max_parallel": 1, "steps": [step]});
+        let steps = json!([{"name": "each", "for_each": each}]);
         let definition = json!({"name": KEEPER, "params": {"key": {"type": "string"}}, "steps": steps});
         Self { kind: Kind::Sequence, definition, script: None }
     }
@@ -199,6 +215,9 @@ impl Author<'_> {
                 json!([{"name": "both", "parallel": {"branches": branches}}, self.short_command()])
             }
             Kind::Rollback => self.rollback(),
+            Kind::Long => self.lasting(),
+            Kind::Backoff => self.backoff(),
+            Kind::Limit => self.limit(),
             Kind::Timeout => {
                 let slow = self.command(&[("--ms", "20000".into())]);
                 let slow = with(slow, json!({"timeout": 0.4, "error_policy": "continue"}));
@@ -216,6 +235,33 @@ impl Author<'_> {
                 json!([undone, slow, self.short_shell()])
             }
         }
+    }
+
+    /// Two at once, so that one of them is in the middle of it at most kills.
+    fn lasting(&mut self) -> Json {
+        let [left, right] = [(); 2].map(|()| {
+            let ms = self.random.between(3_000, 7_000).to_string();
+            self.command(&[("--ms", ms)])
+        });
+        let branches = json!({"left": [left, self.short_shell()], "right": [self.long_shell(), right]});
+        json!([self.short_shell(), {"name": "both", "parallel": {"branches": branches}}, self.short_command()])
+    }
+
+    fn backoff(&mut self) -> Json {
+        let attempts = u32::try_from(self.random.between(2, 3)).expect("a small number");
+        let retry = json!({"max_attempts": 6, "initial_delay": 0.4, "backoff_factor": 2, "jitter": true});
+        let failing = with(self.failing(attempts), json!({"retry_config": retry}));
+        let again = with(self.failing(1), json!({"retry_config": retry}));
+        json!([failing, self.short_command(), again])
+    }
+
+    /// The slow ones are tried twice.
+    fn limit(&mut self) -> Json {
+        let slow = self.command(&[("--ms", "30000".into()), ("--leave-ms", "15000".into())]);
+        let seconds = self.random.between(20, 35) as f64 / 10.0;
+        let retry = json!({"max_attempts": 2, "initial_delay": 0.3, "backoff_factor": 1, "jitter": false});
+        let slow = with(slow, json!({"timeout": seconds, "retry_config": retry, "error_policy": "continue"}));
+        json!([self.short_shell(), slow, self.short_shell()])
     }
 
     fn sequence(&mut self) -> Json {

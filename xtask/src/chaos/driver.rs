@@ -10,17 +10,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use catena_core::{Event, event::Answer};
 use catena_store::{ExecutionFilter, Store, sqlite::SqliteStore};
 use rustix::process::Signal;
 
 use super::{
     chains::{Draft, KEEPER, Kind, Reporting},
     engine::{Engines, Heard, Purpose, Site},
-    ledger,
+    helper, ledger,
     options::Options,
     oracle,
     random::Random,
-    round::{Moment, Order, Orders, Round, RoundClock},
+    round::{HelperFate, Moment, Order, Orders, Round, RoundClock},
     verdict::{self, Outcome, Promise, Violation},
 };
 use crate::cargo::cargo;
@@ -46,6 +47,13 @@ pub(super) struct Start {
     pending: bool,
 }
 
+/// When what was killed, in microseconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kills {
+    pub(super) engines: Vec<i64>,
+    pub(super) helpers: Vec<i64>,
+}
+
 /// What is known when all is over, for the verdict.
 pub(super) struct Account {
     pub(super) store: PathBuf,
@@ -54,7 +62,7 @@ pub(super) struct Account {
     pub(super) effects: PathBuf,
     pub(super) starts: Vec<Start>,
     pub(super) cancelled: Vec<u64>,
-    pub(super) kills: u32,
+    pub(super) kills: Kills,
     /// What was found wrong on the way.
     pub(super) violations: Vec<Violation>,
 }
@@ -107,7 +115,7 @@ struct Driver {
     starts: Vec<Start>,
     cancelled: Vec<u64>,
     logs: BTreeMap<PathBuf, u64>,
-    kills: u32,
+    kills: Kills,
     violations: Vec<Violation>,
     end_max: Duration,
     /// The last thing that a process said which ended by itself without success.
@@ -137,7 +145,8 @@ impl Driver {
             std::thread::sleep(Duration::from_millis(2));
         }
         let stop = site.work.join("stop");
-        let keeper = Draft::keeper(&stop, &reporting).write(&site.work.join("chains"), KEEPER)?;
+        let keeper =
+            Draft::keeper(&stop, options.kills(), &reporting).write(&site.work.join("chains"), KEEPER)?;
         Ok(Self {
             engines: Engines::new(site.clone()),
             reports: Tail { path: folder.join(oracle::LEDGER), at: 0 },
@@ -153,7 +162,7 @@ impl Driver {
             starts: Vec::new(),
             cancelled: Vec::new(),
             logs: BTreeMap::new(),
-            kills: 0,
+            kills: Kills::default(),
             violations: Vec::new(),
             last_complaint: None,
         })
@@ -163,7 +172,7 @@ impl Driver {
         let mut dead_rounds = 0;
         // A round whose engine ends before its moment counts for nothing.
         for number in 0.. {
-            if self.kills >= kills {
+            if self.kills() >= kills {
                 break;
             }
             let round = Round::draw(number, &mut self.kinds, &mut self.random, &self.reporting);
@@ -176,7 +185,7 @@ impl Driver {
                 return Ok(());
             }
             if (number + 1) % 10 == 0 {
-                eprintln!("  {} of {kills} kills, {} starts", self.kills, self.starts.len());
+                eprintln!("  {} of {kills} kills, {} starts", self.kills(), self.starts.len());
             }
         }
         Ok(())
@@ -197,6 +206,9 @@ impl Driver {
             if let Some(Heard::Started(purpose, _)) = self.hear(Duration::from_millis(1))? {
                 clock.acknowledged(purpose != Purpose::Start(KEEPER_START));
             }
+        }
+        if round.helper == HelperFate::KilledToo {
+            self.kill_helper()?;
         }
         let killed = match round.moment {
             Moment::Overtaken(held) => self.overtake(held, round.late.as_ref())?,
@@ -230,6 +242,9 @@ impl Driver {
         if let Some((delay, which)) = round.cancel {
             orders.add(delay, Order::Cancel(which));
         }
+        if let HelperFate::Killed(delay) = round.helper {
+            orders.add(delay, Order::KillHelper);
+        }
         Ok(orders)
     }
 
@@ -257,6 +272,7 @@ impl Driver {
                     self.engines.cancel(unfinished[which as usize % unfinished.len()])?;
                 }
             }
+            Order::KillHelper => self.kill_helper()?,
         }
         Ok(())
     }
@@ -333,9 +349,45 @@ impl Driver {
         }
     }
 
+    fn kills(&self) -> u32 {
+        u32::try_from(self.kills.engines.len()).unwrap_or(u32::MAX)
+    }
+
+    /// What runs is lost with it: the engine makes it again once the next helper has seen the rest of it dead.
+    fn kill_helper(&mut self) -> Result<()> {
+        let at = ledger::now_us();
+        if self.is_nearly_quarantined() {
+            return Ok(());
+        }
+        if helper::kill(&self.site)? {
+            self.kills.helpers.push(at);
+        }
+        Ok(())
+    }
+
+    /// Whether one more loss would put a step into quarantine, where it would wait for a person.
+    fn is_nearly_quarantined(&self) -> bool {
+        let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+        let Ok(store) = SqliteStore::open_for_reading(&self.site.store()) else { return true };
+        let Ok(rows) = store.executions(&filter) else { return true };
+        let mut losses: BTreeMap<(u64, u32), u32> = BTreeMap::new();
+        for row in rows {
+            for entry in store.journal(row.id, 0).unwrap_or_default() {
+                match entry.event {
+                    Event::AttemptEnded { visit, answer: Answer::Lost { .. }, .. } => {
+                        *losses.entry((row.id.0, visit.0)).or_default() += 1;
+                    }
+                    Event::AttemptEnded { visit, .. } => drop(losses.remove(&(row.id.0, visit.0))),
+                    _ => {}
+                }
+            }
+        }
+        losses.values().any(|count| *count >= 2)
+    }
+
     fn kill(&mut self, pid: u32) -> Result<()> {
+        self.kills.engines.push(ledger::now_us());
         self.engines.signal(pid, Signal::KILL)?;
-        self.kills += 1;
         let begun = Instant::now();
         while self.engines.pids().contains(&pid) {
             ensure!(begun.elapsed() < Duration::from_secs(10), "process {pid} does not die");

@@ -8,6 +8,7 @@ mod chains;
 mod driver;
 mod engine;
 mod faults;
+mod helper;
 mod ledger;
 mod options;
 mod oracle;

@@ -27,6 +27,26 @@ pub(super) enum Moment {
     Overtaken(Duration),
 }
 
+/// What becomes of the helper in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HelperFate {
+    Lives,
+    /// Killed so long after the round begins, while the engine runs.
+    Killed(Duration),
+    /// Killed with the engine.
+    KilledToo,
+}
+
+impl HelperFate {
+    fn draw(random: &mut Random) -> Self {
+        match random.between(0, 9) {
+            0 | 1 => Self::Killed(random.millis(0, 1_500)),
+            2 => Self::KilledToo,
+            _ => Self::Lives,
+        }
+    }
+}
+
 /// One life of the engine, as the seed has it.
 pub(super) struct Round {
     pub(super) moment: Moment,
@@ -39,6 +59,7 @@ pub(super) struct Round {
     pub(super) cancel: Option<(Duration, u64)>,
     /// What a host is asked to start while it is held up.
     pub(super) late: Option<Draft>,
+    pub(super) helper: HelperFate,
     pub(super) pause: Duration,
 }
 
@@ -64,6 +85,7 @@ impl Round {
             starts,
             late: matches!(moment, Moment::Overtaken(_)).then(|| draft(random)),
             is_direct: random.one_in(3),
+            helper: HelperFate::draw(random),
             repeat: random.one_in(4).then(|| random.between(0, 1_000)),
             cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
             pause: if random.one_in(2) { random.millis(0, 20) } else { random.millis(100, 500) },
@@ -75,6 +97,7 @@ impl Round {
 pub(super) enum Order {
     Start(usize),
     Cancel(u64),
+    KillHelper,
 }
 
 /// What is to be done in a round, by time.

@@ -16,7 +16,7 @@ use super::ledger::{Report, Role, Who, now_us};
 /// Between two lines of output, and between two looks for a file that is waited for.
 const BEAT: Duration = Duration::from_millis(50);
 
-/// `chaos step --oracle SOCKET --effects FOLDER` and what it should do: `--ms N`, `--until FILE`,
+/// `chaos step --oracle SOCKET --effects FOLDER` and what it should do: `--ms N`, `--until FILE`, `--most-ms N`,
 /// `--fail-until ATTEMPT`, `--leave-ms N`, `--leftover`.
 pub(super) fn run(args: &[String]) -> Result<()> {
     let script = Script::parse(args)?;
@@ -98,10 +98,12 @@ fn leave_behind(args: &[String], ms: u64) -> Result<()> {
 fn wait(script: &Script, who: &Who) -> Result<()> {
     let until = Instant::now() + Duration::from_millis(script.number("--ms")?.unwrap_or(0));
     let file = script.0.get("--until").map(Path::new);
+    let most = script.number("--most-ms")?.map(|ms| Instant::now() + Duration::from_millis(ms));
     loop {
         say(&format!("{} {} is at work\n", who.address, who.attempt));
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() && file.is_none_or(Path::exists) {
+        let is_over = most.is_some_and(|most| most <= Instant::now());
+        if left.is_zero() && (is_over || file.is_none_or(Path::exists)) {
             return Ok(());
         }
         std::thread::sleep(if left.is_zero() { BEAT } else { left.min(BEAT) });

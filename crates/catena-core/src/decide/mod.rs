@@ -22,6 +22,7 @@ use crate::{
     chain::Chain,
     command::{Command, Decision, Outside, Rejection, Start},
     event::{Event, StopReason},
+    faults::{self, Fault},
     ids::{AttemptNo, ExecutionId, VisitNo},
     state::{State, Timer, Todo, VisitPhase},
     value::{Blob, Loaded, Stored},
@@ -120,7 +121,7 @@ impl<'a> Decider<'a> {
     /// Fires the timer that is due first. False if none is.
     fn fire_timer(&mut self) -> bool {
         match self.state.agenda().next_timer() {
-            Some((at, timer)) if at <= self.outside.now => {
+            Some((at, timer)) if at <= self.outside.now || is_fired_early(timer) => {
                 self.fire(timer);
                 true
             }
@@ -169,4 +170,9 @@ impl<'a> Decider<'a> {
             VisitPhase::Ended(_) => unreachable!("an ended visit is never on the agenda"),
         }
     }
+}
+
+/// The planted fault: nobody waits who should.
+fn is_fired_early(timer: Timer) -> bool {
+    faults::is_on(Fault::TimerEarly) && matches!(timer, Timer::Wake(_) | Timer::Delay(_))
 }

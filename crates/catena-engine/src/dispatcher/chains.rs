@@ -20,22 +20,51 @@ use super::{
 use crate::{
     Error, Started,
     schedule::{
-        BACKFILL_MAX, Backfilled, Begin, Change, First, Head, News, ScheduleAnswer, ScheduleRequest, Scheduled,
-        Standing,
+        BACKFILL_MAX, Backfilled, Begin, Change, First, Head, News, ScheduleAnswer, ScheduleRequest,
+        Scheduled, Standing,
     },
 };
 
 /// What can be asked of the dispatcher about chains and schedules.
 pub(crate) enum Ask {
     Host,
-    Store { request: Box<ScheduleRequest>, is_known: bool, status: ChainStatus, reply: Reply<Scheduled> },
-    ChangeChain { chain: String, standing: Standing, reply: Reply<()> },
-    RemoveChain { chain: String, reply: Reply<()> },
-    ChangeSchedule { id: ScheduleId, standing: Standing, reply: Reply<()> },
-    RunNow { id: ScheduleId, actor: Actor, reply: Reply<Started> },
-    Backfill { id: ScheduleId, span: (Timestamp, Timestamp), taken: BTreeSet<Timestamp>, actor: Actor, reply: Reply<Backfilled> },
+    Store {
+        request: Box<ScheduleRequest>,
+        is_known: bool,
+        status: ChainStatus,
+        reply: Reply<Scheduled>,
+    },
+    ChangeChain {
+        chain: String,
+        standing: Standing,
+        reply: Reply<()>,
+    },
+    RemoveChain {
+        chain: String,
+        reply: Reply<()>,
+    },
+    ChangeSchedule {
+        id: ScheduleId,
+        standing: Standing,
+        reply: Reply<()>,
+    },
+    RunNow {
+        id: ScheduleId,
+        actor: Actor,
+        reply: Reply<Started>,
+    },
+    Backfill {
+        id: ScheduleId,
+        span: (Timestamp, Timestamp),
+        taken: BTreeSet<Timestamp>,
+        actor: Actor,
+        reply: Reply<Backfilled>,
+    },
     /// The start of an execution was refused: its instant has one.
-    InstantTaken { execution: ExecutionId, row: Box<FireRow> },
+    InstantTaken {
+        execution: ExecutionId,
+        row: Box<FireRow>,
+    },
 }
 
 impl Dispatcher {
@@ -246,11 +275,14 @@ impl Dispatcher {
         let Some(kept) = self.schedules.kept.get(&id) else { return reply(Err(Error::UnknownSchedule(id))) };
         let status = match (kept.row.status, standing) {
             (ScheduleStatus::Ended, _) => {
-                let message = format!("schedule {id} has ended: the definition of its chain no longer has it");
+                let message =
+                    format!("schedule {id} has ended: the definition of its chain no longer has it");
                 return reply(Err(Error::Conflict(message)));
             }
             (_, Standing::Archived) => {
-                return reply(Err(Error::Conflict("a schedule is paused, or archived with its chain".into())));
+                return reply(Err(Error::Conflict(
+                    "a schedule is paused, or archived with its chain".into(),
+                )));
             }
             (ScheduleStatus::Exhausted, _) => {
                 return reply(Err(Error::Conflict(format!("schedule {id} has no start left"))));
@@ -296,7 +328,9 @@ impl Dispatcher {
     }
 
     fn remove_chain(&mut self, chain: String, reply: Reply<()>) {
-        if let Some(state) = self.hot.values().find(|state| state.chain().name.as_str() == chain && !state.has_ended()) {
+        if let Some(state) =
+            self.hot.values().find(|state| state.chain().name.as_str() == chain && !state.has_ended())
+        {
             let execution = state.id();
             return reply(Err(catena_store::Error::ChainBusy { chain, execution }.into()));
         }
@@ -376,7 +410,8 @@ impl Dispatcher {
             };
             let fire = Fire::one(at, FireKind::Backfill, outcome, Some(reason));
             let (decided_at, decided_by) = (now, actor.clone());
-            let row = FireRow { schedule: id, fire, trigger, note: None, execution: None, decided_at, decided_by };
+            let row =
+                FireRow { schedule: id, fire, trigger, note: None, execution: None, decided_at, decided_by };
             if outcome == FireOutcome::Waiting {
                 kept.waiting.push_back(row.clone());
                 answer.starts += 1;
@@ -448,7 +483,10 @@ fn instants_between(row: &ScheduleRow, from: Timestamp, to: Timestamp) -> Result
         Timing::Every { .. } => row.anchor,
         _ => before.min(row.anchor),
     };
-    let definition = Schedule { after_ms: row.definition.after_ms.filter(|_| anchor == row.anchor), ..row.definition.clone() };
+    let definition = Schedule {
+        after_ms: row.definition.after_ms.filter(|_| anchor == row.anchor),
+        ..row.definition.clone()
+    };
     let instants = Anchored { id: row.id, definition: &definition, anchor };
     let mut found = VecDeque::new();
     // The instant of the anchor itself is the start at once, which nobody missed.

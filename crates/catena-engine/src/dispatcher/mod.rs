@@ -4,6 +4,7 @@
 mod chains;
 mod commit;
 mod input;
+mod pauses;
 mod recover;
 mod schedules;
 mod slots;
@@ -29,15 +30,16 @@ use catena_core::{
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, InboxCommand, Lease, Record, Store};
 
-use self::{
-    commit::{Consequences, Decided},
-    schedules::Schedules,
-    slots::Slots,
-};
 pub(crate) use self::{
     chains::Ask,
     input::{Deferred, Input, Reply},
     recover::Recovered,
+};
+use self::{
+    commit::{Consequences, Decided},
+    pauses::Pauses,
+    schedules::Schedules,
+    slots::Slots,
 };
 use crate::{
     Error, Started,
@@ -80,6 +82,7 @@ pub(crate) struct Dispatcher {
     /// When executions want to be woken, in memory or not.
     timers: BTreeSet<(Timestamp, ExecutionId)>,
     armed: HashMap<ExecutionId, Timestamp>,
+    pauses: Pauses,
     slots: Slots,
     schedules: Schedules,
     next_number: u64,
@@ -100,6 +103,7 @@ impl Dispatcher {
             reading: HashSet::new(),
             timers: BTreeSet::new(),
             armed: HashMap::new(),
+            pauses: Pauses::default(),
             slots: Slots::new(slots),
             schedules: Schedules::default(),
             next_number,
@@ -126,7 +130,8 @@ impl Dispatcher {
         let timers = self.timers.first().map(|(at, _)| *at).into_iter();
         let due = timers.chain(self.schedules.next_at()).min();
         let patience = due.and_then(|at| self.shared.clock.time_until(at));
-        match patience {
+        let limit = self.pauses.next_limit().and_then(|limit| self.shared.clock.time_until_passed(limit));
+        match patience.into_iter().chain(limit).min() {
             Some(Duration::ZERO) => None,
             None => Some(self.inputs.recv().unwrap_or(Input::Stop)),
             Some(patience) => match self.inputs.recv_timeout(patience) {
@@ -250,8 +255,9 @@ impl Dispatcher {
         at_hand: Loaded,
     ) -> Result<Decided, Rejection> {
         let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
-        let outside = self.outside(self.slots.offer(execution, freed));
+        let mut outside = self.outside(self.slots.offer(execution, freed));
         let state = self.hot.get_mut(&execution).ok_or(Rejection::Ended)?;
+        outside.now = self.pauses.now(state, outside.now);
         let decision = state.decide(command, outside, &at_hand)?;
         Ok(Decided { at: outside.now, decision, at_hand })
     }
@@ -347,19 +353,28 @@ impl Dispatcher {
             self.disarm(execution);
             self.with_state(execution, Deferred::Advance);
         }
+        let passed = self.shared.clock.passed();
+        while let Some(execution) = self.pauses.take_over(passed) {
+            self.with_state(execution, Deferred::Advance);
+        }
         self.wake_schedules();
     }
 
     fn arm(&mut self, execution: ExecutionId, at: Timestamp) {
         self.disarm(execution);
+        let at = if faults::is_on(Fault::TimerEarly) { Timestamp(0) } else { at };
         self.timers.insert((at, execution));
         self.armed.insert(execution, at);
+        let Shared { clock, .. } = &*self.shared;
+        let left = Duration::from_micros(at.micros_since(clock.now()));
+        self.pauses.arm(execution, at, left, clock.passed());
     }
 
     fn disarm(&mut self, execution: ExecutionId) {
         if let Some(at) = self.armed.remove(&execution) {
             self.timers.remove(&(at, execution));
         }
+        self.pauses.disarm(execution);
     }
 
     fn grant_slots(&mut self) {
@@ -431,6 +446,7 @@ impl Dispatcher {
         self.reading.clear();
         self.timers.clear();
         self.armed.clear();
+        self.pauses.clear();
         self.schedules.clear();
     }
 }

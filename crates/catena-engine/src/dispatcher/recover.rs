@@ -52,6 +52,7 @@ impl Dispatcher {
         if faults::is_on(Fault::TimerLost) {
             self.timers.clear();
             self.armed.clear();
+            self.pauses.clear();
         }
     }
 
@@ -61,6 +62,7 @@ impl Dispatcher {
         for effect in state.pending_effects() {
             let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect;
             let lease = started_under.get(&(visit, attempt)).copied().unwrap_or_default();
+            let lease = if faults::is_on(Fault::NotAttached) { self.shared.lease } else { lease };
             trace::taken_up(&state, &effect, lease);
             let beginning = Beginning::Recovered { same_boot: lease >= first_of_boot };
             self.shared.launcher.perform(launch::act(&state, effect, lease, beginning));

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use catena_core::faults::{self, Fault};
 use jiff::Timestamp;
-use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::child::{Child, Group};
+use super::child::Child;
 use super::orphans::Rest;
 use super::output;
 use super::protocol::{Ended, Exit, Token};
@@ -22,13 +21,16 @@ use crate::mask::Mask;
 const DRAIN_MAX: Duration = Duration::from_millis(100);
 /// Between two looks at what an attempt left behind; there is no event for the end of a group.
 const REST_TICK: Duration = Duration::from_millis(5);
+/// Between two kills of what an attempt left behind: what forks as it is killed must lose the race.
+const KILL_TICK: Duration = Duration::from_millis(1);
+/// Between two kills of an attempt whose first process has not been reaped.
+const KILL_AGAIN: Duration = Duration::from_millis(50);
 
 /// A running attempt, owned by one task.
 pub(super) struct Attempt {
     pub(super) token: Token,
     pub(super) child: Child,
     pub(super) streams: Streams,
-    pub(super) rest: Rest,
     pub(super) control: Control,
     pub(super) output: std::path::PathBuf,
     pub(super) mask: Option<Arc<Mask>>,
@@ -38,7 +40,9 @@ pub(super) struct Attempt {
 /// When the attempt is asked to end, and when it is made to.
 pub(super) struct Control {
     phase: Phase,
-    group: Group,
+    rest: Rest,
+    /// Who has been asked to end: processes, and groups by the negative of their number.
+    asked: BTreeSet<i32>,
     grace: Duration,
     /// Each item is a wish to stop it, with its grace.
     stops: UnboundedReceiver<Duration>,
@@ -47,13 +51,7 @@ pub(super) struct Control {
 enum Phase {
     Running { deadline: Option<Instant> },
     Ending { cause: Option<Exit>, kill_at: Instant },
-    Killed { cause: Option<Exit> },
-}
-
-#[derive(PartialEq, Eq)]
-enum Begun {
-    Now,
-    Before,
+    Killed { cause: Option<Exit>, again_at: Instant },
 }
 
 impl Attempt {
@@ -61,7 +59,7 @@ impl Attempt {
     pub(super) async fn run(mut self) -> Ended {
         let exit = {
             let mut carry = pin!(self.streams.carry());
-            let mut end = pin!(end(&mut self.child, &mut self.control, &self.rest));
+            let mut end = pin!(end(&mut self.child, &mut self.control));
             tokio::select! {
                 biased;
                 exit = &mut end => exit,
@@ -72,30 +70,28 @@ impl Attempt {
         self.streams.close_input();
         // Too late is no error: what is left in the pipes is not the attempt's any more.
         let _late = timeout(DRAIN_MAX, self.streams.carry()).await;
-        let kept = self.streams.finish();
+        let captured = self.streams.finish();
         Ended {
             token: self.token,
             exit,
             pid: Some(self.child.group.id()),
             started_at_us: self.started_at.as_microsecond(),
             ended_at_us: ended_at.as_microsecond(),
-            stdout: kept.stdout,
-            stdout_dropped: kept.stdout_dropped,
+            stdout: captured.bytes,
+            stdout_dropped: captured.dropped,
             output: output::read(&self.output, self.mask.as_deref()),
         }
     }
 }
 
-async fn end(child: &mut Child, control: &mut Control, rest: &Rest) -> Exit {
+async fn end(child: &mut Child, control: &mut Control) -> Exit {
     if faults::is_on(Fault::OrphanLeft) {
         return end_in_name(child, control).await;
     }
     let exit = control.until(child.exited()).await;
-    rest.leaders.remove(child.group);
+    control.rest.leaders.remove(child.group);
     let cause = control.cause();
-    if rest.left().is_some() {
-        end_rest(control, rest).await;
-    }
+    control.end_rest().await;
     cause.unwrap_or(exit)
 }
 
@@ -107,33 +103,45 @@ async fn end_in_name(child: &mut Child, control: &mut Control) -> Exit {
     }
 }
 
-/// Asks each process once and gives all of them one grace. Who was asked together with the first process is not
-/// asked again: to some programs a second TERM means to drop everything.
-async fn end_rest(control: &mut Control, rest: &Rest) {
-    let mut asked = BTreeSet::new();
-    if control.begin_ending(None) == Begun::Before {
-        asked.insert(rest.group.id());
-    }
-    while let Some(left) = rest.left() {
-        if control.is_over() {
-            left.kill();
-        } else {
-            left.terminate(&mut asked);
-        }
-        control.until(sleep(REST_TICK)).await;
-    }
-}
-
 impl Control {
     pub(super) fn new(
-        group: Group,
+        rest: Rest,
         timeout_ms: Option<u64>,
         grace_ms: u64,
         stops: UnboundedReceiver<Duration>,
     ) -> Self {
         // A time too far to be told is no limit.
+        let timeout_ms = timeout_ms.filter(|_| !faults::is_on(Fault::TimeLimitIgnored));
         let deadline = timeout_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
-        Self { phase: Phase::Running { deadline }, group, grace: Duration::from_millis(grace_ms), stops }
+        let grace = Duration::from_millis(grace_ms);
+        Self { phase: Phase::Running { deadline }, rest, asked: BTreeSet::new(), grace, stops }
+    }
+
+    /// Ends what the first process has left behind. One grace for all: what has run of it counts.
+    async fn end_rest(&mut self) {
+        while let Some(left) = self.rest.left() {
+            self.begin_ending(None);
+            let tick = if self.is_over() {
+                left.kill();
+                KILL_TICK
+            } else {
+                left.terminate(&mut self.asked);
+                REST_TICK
+            };
+            self.until(sleep(tick)).await;
+        }
+    }
+
+    fn terminate_all(&mut self) {
+        if let Some(left) = self.rest.left() {
+            left.terminate(&mut self.asked);
+        }
+    }
+
+    fn kill_all(&self) {
+        if let Some(left) = self.rest.left() {
+            left.kill();
+        }
     }
 
     /// Waits for `over`, minding the limits and the wishes meanwhile.
@@ -154,7 +162,7 @@ impl Control {
         match self.phase {
             Phase::Running { deadline } => deadline,
             Phase::Ending { kill_at, .. } => Some(kill_at),
-            Phase::Killed { .. } => None,
+            Phase::Killed { again_at, .. } => Some(again_at),
         }
     }
 
@@ -162,13 +170,13 @@ impl Control {
         match self.phase {
             Phase::Running { .. } => {
                 self.begin_ending(Some(Exit::TimedOut));
-                self.group.terminate();
+                self.terminate_all();
             }
-            Phase::Ending { cause, .. } => {
-                self.phase = Phase::Killed { cause };
-                self.group.signal(Signal::KILL);
+            // Whoever was forked meanwhile, or keeps the first process from being reaped, is met the next time.
+            Phase::Ending { cause, .. } | Phase::Killed { cause, .. } => {
+                self.phase = Phase::Killed { cause, again_at: Instant::now() + KILL_AGAIN };
+                self.kill_all();
             }
-            Phase::Killed { .. } => {}
         }
     }
 
@@ -178,7 +186,7 @@ impl Control {
             Phase::Running { .. } => {
                 self.grace = grace;
                 self.begin_ending(Some(Exit::Stopped));
-                self.group.terminate();
+                self.terminate_all();
             }
             Phase::Ending { kill_at, .. } => *kill_at = kill_after(grace).min(*kill_at),
             Phase::Killed { .. } => {}
@@ -186,20 +194,16 @@ impl Control {
     }
 
     /// From here the grace runs. One that runs already goes on.
-    fn begin_ending(&mut self, cause: Option<Exit>) -> Begun {
-        match self.phase {
-            Phase::Running { .. } => {
-                self.phase = Phase::Ending { cause, kill_at: kill_after(self.grace) };
-                Begun::Now
-            }
-            Phase::Ending { .. } | Phase::Killed { .. } => Begun::Before,
+    fn begin_ending(&mut self, cause: Option<Exit>) {
+        if let Phase::Running { .. } = self.phase {
+            self.phase = Phase::Ending { cause, kill_at: kill_after(self.grace) };
         }
     }
 
     fn cause(&self) -> Option<Exit> {
         match self.phase {
             Phase::Running { .. } => None,
-            Phase::Ending { cause, .. } | Phase::Killed { cause } => cause,
+            Phase::Ending { cause, .. } | Phase::Killed { cause, .. } => cause,
         }
     }
 

@@ -144,6 +144,10 @@ impl Group {
         test_kill_process_group(self.0).is_ok()
     }
 
+    pub(super) fn leader(self) -> Pid {
+        self.0
+    }
+
     pub(super) fn signal(self, signal: Signal) {
         // No process left is what was wanted.
         let _gone = kill_process_group(self.0, signal);
@@ -165,6 +169,10 @@ pub(super) struct StartTicks {
 }
 
 impl StartTicks {
+    pub(super) fn first(self) -> u64 {
+        self.first
+    }
+
     pub(super) fn contains(self, start_time: u64) -> bool {
         (self.first..=self.last).contains(&start_time)
     }

@@ -18,7 +18,6 @@ use super::attempt::{Attempt, Control};
 use super::child::{self, Child, Pipes, Refused};
 use super::connection::{Connection, ConnectionId};
 use super::environment::Environment;
-use super::log::Log;
 use super::orphans::{Leaders, Rest};
 use super::protocol::{
     Answer, CannotStart, Ended, EngineHello, HelperHello, Launch, PROTOCOL, Report, Request, Token,
@@ -232,15 +231,15 @@ impl Hub {
     fn watch(&mut self, owner: ConnectionId, launch: Launch, at: Timestamp, (child, pipes): (Child, Pipes)) {
         let Child { group, started, .. } = child;
         let (stops, wishes) = unbounded_channel();
-        self.leaders.add(group);
+        self.leaders.add(group, started);
         let mask = Mask::new(launch.hidden.iter().map(String::as_str)).map(Arc::new);
-        let log = Log::new(launch.log);
+        let kept = Kept::new(launch.log, launch.capture_max, mask.as_ref());
+        let rest = Rest { group, mark: self.identity.mark(&launch.token), leaders: self.leaders.clone() };
         let attempt = Attempt {
             token: launch.token.clone(),
-            control: Control::new(group, launch.timeout_ms, launch.grace_ms, wishes),
-            rest: Rest { group, mark: self.identity.mark(&launch.token), leaders: self.leaders.clone() },
+            control: Control::new(rest, launch.timeout_ms, launch.grace_ms, wishes),
             child,
-            streams: Streams::new(pipes, launch.stdin, Kept::new(log, launch.capture_max, mask.as_ref())),
+            streams: Streams::new(pipes, launch.stdin, kept),
             output: launch.output,
             mask,
             started_at: at,

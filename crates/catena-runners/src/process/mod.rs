@@ -8,6 +8,7 @@
 //! orphans while no other attempt runs.
 
 mod attempt;
+mod capture;
 mod child;
 mod client;
 mod connection;

@@ -26,18 +26,23 @@ pub(super) fn read(path: &Path, mask: Option<&Mask>) -> Output {
     }
 }
 
-/// The step may have put anything there: opening a pipe must not block.
+/// The step may have put anything there: a device is not even opened, for some that has effects, and a pipe that
+/// takes the place of a file in this moment must not block.
 fn try_read(path: &Path) -> io::Result<Output> {
+    if !fs::metadata(path)?.is_file() {
+        return Ok(Output::Unreadable { message: "not a file".to_owned() });
+    }
     let file =
         OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Ok(Output::Unreadable { message: "not a file".to_owned() });
+    let length = file.metadata()?.len();
+    if length > OUTPUT_MAX {
+        return Ok(Output::TooLarge { bytes: length });
     }
     let mut bytes = Vec::new();
     file.take(OUTPUT_MAX + 1).read_to_end(&mut bytes)?;
+    // Files of /proc have no length before they are read.
     if bytes.len() as u64 > OUTPUT_MAX {
-        return Ok(Output::TooLarge { bytes: metadata.len() });
+        return Ok(Output::TooLarge { bytes: bytes.len() as u64 });
     }
     Ok(Output::Bytes(bytes))
 }

@@ -59,7 +59,7 @@ pub struct Launch {
     /// Read once everything of the attempt is dead.
     #[serde(with = "base64_bytes")]
     pub output: PathBuf,
-    /// Bytes of stdout kept for the end; 0 keeps none.
+    /// Standard output of up to so many bytes is kept for the end; of a longer one nothing is.
     pub capture_max: u64,
     pub unknown: WhenUnknown,
     /// Texts that are masked in all that is kept of the attempt.
@@ -112,7 +112,7 @@ pub struct Ended {
     pub ended_at_us: i64,
     #[serde(with = "base64_bytes")]
     pub stdout: Vec<u8>,
-    /// Bytes of stdout beyond `capture_max`.
+    /// The length of a standard output longer than `capture_max`, of which nothing was kept.
     pub stdout_dropped: u64,
     pub output: Output,
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use catena_core::faults::{self, Fault};
 use jiff::Timestamp;
 use rustix::process::{getpid, getsid, set_child_subreaper, setsid};
 use tokio::task::LocalSet;
@@ -63,7 +64,9 @@ fn end_lost(remembered: &mut Remembered, identity: &Identity) -> Result<(), Erro
     let unfinished = std::mem::take(&mut remembered.unfinished);
     let attempts: Vec<(String, Unfinished)> =
         unfinished.iter().map(|(token, attempt)| (identity.mark(token), attempt.clone())).collect();
-    Lost { attempts: &attempts, session: remembered.session }.end()?;
+    if !faults::is_on(Fault::StraysLeft) {
+        Lost { attempts: &attempts, session: remembered.session }.end()?;
+    }
     let now = Timestamp::now();
     let ended = unfinished.into_iter().map(|(token, attempt)| (token.clone(), attempt.lost(token, now)));
     remembered.ended.extend(ended);

@@ -1,11 +1,13 @@
 //! The pipes of one attempt: input written, both outputs read as they come, at any speed and in bounded memory.
 
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::net::unix::pipe;
 
+use super::capture::{Capture, Captured};
 use super::child::Pipes;
 use super::log::{Log, Stream};
 use crate::mask::{Mask, Masking};
@@ -20,12 +22,10 @@ pub(super) struct Streams {
     kept: Kept,
 }
 
-/// What the output leaves: a log, and the beginning of stdout.
+/// What the output leaves: a log, and standard output if it is short enough.
 pub(super) struct Kept {
-    pub(super) log: Log,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stdout_dropped: u64,
-    capture_max: u64,
+    log: Log,
+    stdout: Capture,
     /// For standard output and for standard error, where there is something to mask.
     masking: Option<[Masking; 2]>,
 }
@@ -58,16 +58,16 @@ impl Streams {
         self.input = None;
     }
 
-    pub(super) fn finish(mut self) -> Kept {
-        self.kept.finish();
-        self.kept
+    pub(super) fn finish(self) -> Captured {
+        self.kept.finish()
     }
 }
 
 impl Kept {
-    pub(super) fn new(log: Log, capture_max: u64, mask: Option<&Arc<Mask>>) -> Self {
+    pub(super) fn new(log: PathBuf, capture_max: u64, mask: Option<&Arc<Mask>>) -> Self {
         let masking = mask.map(|mask| [(); 2].map(|()| Masking::new(Arc::clone(mask))));
-        Self { log, stdout: Vec::new(), stdout_dropped: 0, capture_max, masking }
+        let stdout = Capture::new(capture_max, log.with_added_extension("stdout"));
+        Self { log: Log::new(log), stdout, masking }
     }
 
     fn take(&mut self, stream: Stream, bytes: &[u8]) {
@@ -81,12 +81,13 @@ impl Kept {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(mut self) -> Captured {
         if let Some([mut out, mut err]) = self.masking.take() {
             self.keep(Stream::Out, &out.finish());
             self.keep(Stream::Err, &err.finish());
         }
         self.log.finish(Timestamp::now());
+        self.stdout.finish()
     }
 
     /// No bytes, no log.
@@ -96,10 +97,7 @@ impl Kept {
         }
         self.log.take(stream, bytes, Timestamp::now());
         if stream == Stream::Out {
-            let room = self.capture_max.saturating_sub(self.stdout.len() as u64);
-            let kept = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-            self.stdout.extend_from_slice(&bytes[..kept]);
-            self.stdout_dropped += (bytes.len() - kept) as u64;
+            self.stdout.take(bytes);
         }
     }
 }

@@ -10,9 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{SqliteStore, schedules, write::to_json};
 use crate::{
-    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, FireFilter, FireRow, Head, InboxItem, Lease,
-    ScheduleRow,
-    StepFile, StepRow, Store, Version, VersionRow, codec,
+    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, FireFilter, FireRow, Head,
+    InboxItem, Lease, ScheduleRow, StepFile, StepRow, Store, Version, VersionRow, codec,
 };
 
 impl Store for SqliteStore {
@@ -47,7 +46,8 @@ impl Store for SqliteStore {
             let after = filter.after.map_or(0, |id| id.0);
             let (status, since) = (filter.status.map(ExecutionStatus::as_str), filter.since.map(|at| at.0));
             let mut statement = reader.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![filter.chain, limit, status, since, labels, after], execution_row)?;
+            let rows = statement
+                .query_map(params![filter.chain, limit, status, since, labels, after], execution_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

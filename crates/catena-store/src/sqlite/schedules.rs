@@ -11,9 +11,7 @@ use super::{
     read::{from_json, unreadable},
     write::to_json,
 };
-use crate::{
-    Actor, ChainChange, ChainRow, Error, FireFilter, FireRow, Record, ScheduleRow, VersionRow,
-};
+use crate::{Actor, ChainChange, ChainRow, Error, FireFilter, FireRow, Record, ScheduleRow, VersionRow};
 
 /// Why a record is refused, alone with its commit, before anything of that is written.
 pub(super) fn refusal(
@@ -161,7 +159,9 @@ pub(super) fn remove_chain(connection: &Connection, chain: &str) -> Result<(), E
         format!("DELETE FROM inbox WHERE execution IN {OF_EXECUTIONS}"),
         format!("DELETE FROM start_keys WHERE execution IN {OF_EXECUTIONS}"),
         "DELETE FROM executions WHERE chain = ?1".to_owned(),
-        format!("DELETE FROM version_files WHERE version IN (SELECT digest FROM versions WHERE chain IN {OF_CHAIN})"),
+        format!(
+            "DELETE FROM version_files WHERE version IN (SELECT digest FROM versions WHERE chain IN {OF_CHAIN})"
+        ),
         format!("DELETE FROM versions WHERE chain IN {OF_CHAIN}"),
         "DELETE FROM chains WHERE name = ?1".to_owned(),
     ];
@@ -171,12 +171,12 @@ pub(super) fn remove_chain(connection: &Connection, chain: &str) -> Result<(), E
     Ok(())
 }
 
-const CHAIN_COLUMNS: &str = "id, name, latest, (SELECT max(e.id) FROM executions e WHERE e.chain = name), status,
+const CHAIN_COLUMNS: &str =
+    "id, name, latest, (SELECT max(e.id) FROM executions e WHERE e.chain = name), status,
     description, labels, created_at, created_by, updated_at";
 
 pub(super) fn read_chains(reader: &Connection) -> Result<Vec<ChainRow>, Error> {
-    let mut statement =
-        reader.prepare_cached(&format!("SELECT {CHAIN_COLUMNS} FROM chains ORDER BY id"))?;
+    let mut statement = reader.prepare_cached(&format!("SELECT {CHAIN_COLUMNS} FROM chains ORDER BY id"))?;
     Ok(statement.query_map([], chain_row)?.collect::<Result<_, _>>()?)
 }
 

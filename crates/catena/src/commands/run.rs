@@ -133,11 +133,7 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
 }
 
 /// The way to an execution, and the problems of its definition.
-fn start<'a>(
-    args: &'a RunArgs,
-    place: &Place,
-    problems: &mut Vec<ProblemEntry>,
-) -> Result<Way<'a>, Failure> {
+fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>) -> Result<Way<'a>, Failure> {
     let definition = args.definition()?;
     problems.extend(definition.problems());
     if args.output == Format::Text || !definition.checked.has_error() {
@@ -151,12 +147,14 @@ fn start<'a>(
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
     let schedules = args.schedule.schedules(&version.chain);
-    let is_scheduled = !args.once && (!schedules.is_empty() || scheduled::had_schedules(&locations, &version)?);
+    let is_scheduled =
+        !args.once && (!schedules.is_empty() || scheduled::had_schedules(&locations, &version)?);
     scheduled::expect_no_key(args, is_scheduled && !schedules.is_empty())?;
     let mut host = Host::reach(&locations, Reach::All)?;
     if is_scheduled {
         let begin = scheduled::begin(&schedules);
-        let plan = scheduled::Plan { version: Arc::clone(&version), schedules, params: params.clone(), begin };
+        let plan =
+            scheduled::Plan { version: Arc::clone(&version), schedules, params: params.clone(), begin };
         if let Some(hosting) = scheduled::Hosting::start(args, &locations, &mut host, plan)? {
             return Ok(Way::Scheduled(hosting.with(host)));
         }

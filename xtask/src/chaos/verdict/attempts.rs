@@ -7,18 +7,28 @@ use anyhow::Result;
 use catena_core::event::Answer;
 
 use super::{
-    super::ledger::{Life, Role},
+    super::{
+        driver::Kills,
+        ledger::{Life, Role},
+    },
     Findings, LATE_US, Promise,
     store::{Attempt, Stored},
 };
 
-pub(super) fn check(lives: &[Life], stored: &Stored, findings: &mut Findings) {
+/// The longest time between TERM and KILL.
+const GRACE_US: i64 = 5_000_000;
+
+/// Checks every attempt; how many of them outlived an engine and were attached to.
+pub(super) fn check(lives: &[Life], stored: &Stored, kills: &Kills, findings: &mut Findings) -> usize {
     let journals: BTreeMap<u64, _> =
         stored.executions.iter().map(|(number, execution)| (*number, execution.attempts())).collect();
     for life in lives {
         let key = (life.who.address.clone(), life.who.attempt);
         match journals.get(&life.who.execution).and_then(|attempts| attempts.get(&key)) {
-            Some(attempt) => check_life(life, attempt, findings),
+            Some(attempt) => {
+                check_life(life, attempt, findings);
+                check_limit(life, attempt, findings);
+            }
             None => {
                 let detail = format!("{} has run and has no start there", name(life));
                 findings.add(Promise::AttemptsOnce, "who runs is in the journal", detail);
@@ -29,10 +39,34 @@ pub(super) fn check(lives: &[Life], stored: &Stored, findings: &mut Findings) {
     check_alone(lives, findings);
     for (execution, attempts) in &journals {
         for ((address, number), attempt) in attempts {
-            check_journal(&format!("{execution} {address}.{number}"), attempt, findings);
+            let has_ended = !stored.executions[execution].ends().is_empty();
+            check_journal(&format!("{execution} {address}.{number}"), attempt, has_ended, kills, findings);
         }
     }
     check_answers(lives, &journals, findings);
+    lives.iter().filter(|life| is_attached(life, &journals, kills)).count()
+}
+
+/// It was at work before and after a kill of the engine, and what it came to is in the journal.
+fn is_attached(life: &Life, journals: &Journals, kills: &Kills) -> bool {
+    let who = &life.who;
+    let attempts = journals.get(&who.execution);
+    let attempt = attempts.and_then(|attempts| attempts.get(&(who.address.clone(), who.attempt)));
+    let has_succeeded =
+        attempt.is_some_and(|attempt| matches!(attempt.ended.first(), Some((_, Answer::Succeeded { .. }))));
+    let is_within = |at: &i64| life.sent_us < *at && life.after_us.is_some_and(|after_us| *at < after_us);
+    who.role == Role::Step && has_succeeded && kills.engines.iter().any(is_within)
+}
+
+/// The helper minds the limit whether there is an engine or not. What it left when it was killed is dead sooner.
+fn check_limit(life: &Life, attempt: &Attempt, findings: &mut Findings) {
+    let Some((_, Answer::TimedOut { limit_ms })) = attempt.ended.first() else { return };
+    let limit_us = i64::try_from(limit_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let lived_us = life.died_us.unwrap_or(life.sent_us) - life.sent_us;
+    if lived_us > limit_us.saturating_add(GRACE_US + LATE_US) {
+        let detail = format!("{} had {limit_ms} ms and lived {} ms", name(life), lived_us / 1_000);
+        findings.add(Promise::AttemptsOnce, "time limits are kept", detail);
+    }
 }
 
 fn name(life: &Life) -> String {
@@ -87,14 +121,19 @@ fn check_alone(lives: &[Life], findings: &mut Findings) {
     }
 }
 
-fn check_journal(name: &str, attempt: &Attempt, findings: &mut Findings) {
+fn check_journal(name: &str, attempt: &Attempt, has_ended: bool, kills: &Kills, findings: &mut Findings) {
     let Attempt { started_us, ended } = attempt;
-    if started_us.len() != 1 || ended.len() > 1 {
+    if started_us.len() != 1 || ended.len() > 1 || (has_ended && ended.is_empty()) {
         let detail = format!("{name} has {} starts and {} ends", started_us.len(), ended.len());
         findings.add(Promise::AttemptsOnce, "one start, one end", detail);
     }
-    if let Some((_, Answer::Lost { message })) = ended.first() {
-        // Nobody touches the helper here, so it always knows.
+    if let Some((ended_us, Answer::Lost { message })) = ended.first() {
+        let is_within =
+            |at: &i64| started_us.first().is_some_and(|started| started - LATE_US < *at) && at < ended_us;
+        if kills.helpers.iter().any(is_within) {
+            return;
+        }
+        // A helper that lives always knows.
         let detail = format!("{name} was given up although its helper lives: {message}");
         findings.add(Promise::AttemptsOnce, "nothing is lost", detail);
     }

@@ -4,6 +4,7 @@ mod acknowledged;
 mod attempts;
 mod ends;
 mod store;
+mod time;
 
 use std::{
     collections::BTreeMap,
@@ -50,13 +51,18 @@ pub(super) struct Violation {
 
 /// What a run came to.
 pub(super) struct Outcome {
-    pub(super) kills: u32,
+    pub(super) kills: usize,
+    helper_kills: usize,
     executions: usize,
     attempts: usize,
     /// Acknowledged ones.
     cancels: usize,
     /// Attempts that were given up as lost.
     lost: usize,
+    /// Attempts that outlived an engine, and whose end was taken by another one.
+    attached: usize,
+    /// Timers that fired.
+    timers: usize,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -74,11 +80,13 @@ impl Outcome {
                 eprintln!("{promise}, {check}: {detail}");
             }
         }
-        let Self { kills, executions, attempts, cancels, lost, violations } = self;
+        let Self { kills, helper_kills, executions, attempts, cancels, lost, attached, timers, violations } =
+            self;
         let mut stdout = std::io::stdout().lock();
         writeln!(
             stdout,
-            "kills {kills}, executions {executions}, attempts {attempts}, cancels {cancels}, lost {lost}, violations {}",
+            "kills {kills}, of the helper {helper_kills}, executions {executions}, attempts {attempts}, timers {timers}, \
+             cancels {cancels}, attached {attached}, lost {lost}, violations {}",
             violations.len()
         )?;
         let promises: std::collections::BTreeSet<String> =
@@ -111,11 +119,15 @@ pub(super) fn of(account: &Account) -> Result<Outcome> {
         }
     };
     acknowledged::check(account, &stored, &mut findings);
-    attempts::check(&lives, &stored, &mut findings);
+    let attached = attempts::check(&lives, &stored, &account.kills, &mut findings);
+    let timers = time::check(&stored, &mut findings);
     attempts::check_effects(&account.effects, &mut findings)?;
     ends::check(account, &lives, &stored, &mut findings)?;
     Ok(Outcome {
-        kills: account.kills,
+        kills: account.kills.engines.len(),
+        helper_kills: account.kills.helpers.len(),
+        attached,
+        timers,
         executions: stored.executions.len(),
         attempts: stored.attempts(),
         cancels: account.cancelled.len(),

@@ -224,7 +224,8 @@ impl<'a> Hosting<'a> {
                     return Ok(host);
                 }
                 Err(error) => {
-                    let next = format!("catena schedule ls: {} goes on with the next `catena run`", self.chain);
+                    let next =
+                        format!("catena schedule ls: {} goes on with the next `catena run`", self.chain);
                     return Err(Failure::from(error).next(next));
                 }
             }

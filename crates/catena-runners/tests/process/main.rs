@@ -3,25 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code, which clippy cannot see without libtest")]
 
+mod bench;
+mod hostile;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use catena_runners::process::{
-    CannotStart, Client, Ended, Error, Exit, Helper, Launch, Output, Reason, Report, Token, WhenUnknown,
-    serve,
-};
-use tempfile::TempDir;
+use catena_runners::process::{Error, Exit, Launch, Output, Reason, Report, Token, WhenUnknown, serve};
 
-/// Names the role of a child of this test, and the helper's folder.
-const ROLE: &str = "HELPER_TEST_ROLE";
-const FOLDER: &str = "HELPER_TEST_FOLDER";
-/// No report takes this long on any machine; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use self::bench::{
+    Bench, Engine, PATIENCE, ROLE, folder_of_role, is_alive, kill, role, said, shell, wait_for_leave,
+};
 
 const TESTS: &[(&str, fn())] = &[
     ("a_process_ends_with_its_code_or_signal", a_process_ends_with_its_code_or_signal),
@@ -69,7 +65,7 @@ fn run_tests() -> ExitCode {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
     let mut failed = 0;
-    for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
+    for (name, test) in TESTS.iter().chain(hostile::TESTS).filter(|(name, _)| wanted(name)) {
         let begun = Instant::now();
         let passed = catch_unwind(AssertUnwindSafe(test)).is_ok();
         failed += u32::from(!passed);
@@ -80,141 +76,6 @@ fn run_tests() -> ExitCode {
         );
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn folder_of_role() -> PathBuf {
-    std::env::var_os(FOLDER).expect("a role has a folder").into()
-}
-
-fn role(name: &str, folder: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(ROLE, name).env(FOLDER, folder);
-    command
-}
-
-/// A folder, and an engine connected to its helper.
-struct Bench {
-    folder: TempDir,
-    engine: Engine,
-}
-
-struct Engine {
-    client: Client,
-    reports: Receiver<Report>,
-    lost: Receiver<()>,
-}
-
-impl Engine {
-    fn connect(folder: &Path) -> Self {
-        Self::connect_under(folder, 1).unwrap()
-    }
-
-    fn connect_under(folder: &Path, lease: u64) -> Result<Self, Error> {
-        let (send, reports) = channel();
-        let (lose, lost) = channel();
-        let environment: Vec<_> = std::env::vars_os()
-            .filter(|(name, _)| name == "PATH")
-            .chain([("ODD".into(), std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff, b'b']))])
-            .collect();
-        let start = || role("helper", &folder.join("helper"));
-        let helper = Helper { dir: &folder.join("helper"), start: &start, environment: &environment, lease };
-        let client = Client::connect(
-            &helper,
-            move |report| send.send(report).unwrap(),
-            move || lose.send(()).unwrap(),
-        );
-        Ok(Self { client: client?, reports, lost })
-    }
-
-    fn report(&self) -> Report {
-        self.reports.recv_timeout(PATIENCE).expect("a report comes in time")
-    }
-
-    fn ended(&self) -> Ended {
-        match self.report() {
-            Report::Ended(ended) => ended,
-            other => panic!("not an end: {other:?}"),
-        }
-    }
-
-    fn run(&self, launch: Launch) -> Ended {
-        self.client.launch(launch).unwrap();
-        self.ended()
-    }
-
-    fn helper_pid(&self) -> i32 {
-        self.client.instance().split_once('-').unwrap().0.parse().unwrap()
-    }
-
-    fn cannot_start(&self, launch: Launch) -> CannotStart {
-        self.client.launch(launch).unwrap();
-        match self.report() {
-            Report::CannotStart(refused) => refused,
-            other => panic!("it started: {other:?}"),
-        }
-    }
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::connect(folder.path());
-        Self { folder, engine }
-    }
-
-    fn shell(&self, text: &str) -> Launch {
-        shell(self.folder.path(), text)
-    }
-
-    /// Waits until the attempt has written a line into `name`, which the test made a named pipe.
-    fn said(&self, name: &str) -> String {
-        said(&self.folder.path().join(name))
-    }
-
-    fn pipe(&self, name: &str) -> String {
-        let path = self.folder.path().join(name);
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn reconnect(&mut self) {
-        self.engine = Engine::connect(self.folder.path());
-    }
-}
-
-fn said(path: &Path) -> String {
-    let mut line = String::new();
-    BufReader::new(fs::File::open(path).unwrap()).read_line(&mut line).unwrap();
-    line.trim().to_owned()
-}
-
-fn shell(folder: &Path, text: &str) -> Launch {
-    Launch {
-        token: Token::new("1/step/1"),
-        program: "sh".to_owned(),
-        args: vec!["-c".to_owned(), text.to_owned()],
-        env: Vec::new(),
-        cwd: folder.to_owned(),
-        stdin: None,
-        timeout_ms: None,
-        grace_ms: 10_000,
-        log: folder.join("logs/1/step.1.log"),
-        dir: folder.join("run/1"),
-        output: folder.join("run/1/output"),
-        capture_max: 1024,
-        unknown: WhenUnknown::Start,
-        hidden: Vec::new(),
-    }
-}
-
-fn is_alive(pid: &str) -> bool {
-    assert!(!pid.is_empty(), "the process never said its id");
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-fn kill(pid: i32) {
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 fn a_process_ends_with_its_code_or_signal() {
@@ -269,17 +130,17 @@ fn the_environment_is_base_and_additions() {
 fn stdout_is_kept_up_to_its_bound() {
     let bench = Bench::new();
     let ended = bench.engine.run(Launch { capture_max: 4, ..bench.shell("printf abcdefg; printf err >&2") });
-    assert_eq!((ended.stdout.as_slice(), ended.stdout_dropped), (&b"abcd"[..], 3));
+    assert_eq!((ended.stdout.as_slice(), ended.stdout_dropped), (&b""[..], 7));
+    let whole = Launch { token: Token::new("2"), capture_max: 7, ..bench.shell("printf abcdefg") };
+    let ended = bench.engine.run(whole);
+    assert_eq!((ended.stdout.as_slice(), ended.stdout_dropped), (&b"abcdefg"[..], 0));
 }
 
 fn much_output_costs_no_memory() {
     let bench = Bench::new();
     let ended = bench.engine.run(bench.shell("head -c 100000000 /dev/zero"));
-    assert_eq!(ended.stdout_dropped, 100_000_000 - 1024);
-    let status = fs::read_to_string(format!("/proc/{}/status", bench.engine.helper_pid())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(peak_kb < 32 * 1024, "{peak_kb} KiB");
+    assert_eq!(ended.stdout_dropped, 100_000_000);
+    assert!(bench.engine.peak_kb() < 32 * 1024, "{} KiB", bench.engine.peak_kb());
     let log = fs::read(bench.folder.path().join("logs/1/step.1.log")).unwrap();
     assert!(log.len() < 64 * 1024 * 1024 + 200);
     let last = String::from_utf8(log[log.len() - 150..].to_vec()).unwrap();
@@ -625,15 +486,6 @@ fn the_second_helper_leaves_at_once() {
     let mut said = String::new();
     second.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((second.wait().unwrap().success(), said.as_str()), (true, ""));
-}
-
-/// Waits until the helper has gone by itself.
-fn wait_for_leave(helper: i32) {
-    let pid = rustix::process::Pid::from_raw(helper).unwrap();
-    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
-    let mut ends = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
-    let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
-    assert_eq!(rustix::event::poll(&mut ends, Some(&patience)), Ok(1));
 }
 
 fn an_idle_helper_leaves() {

@@ -1,0 +1,51 @@
+//! Promise 4, as far as time goes: nothing that waits begins before its time, and time limits are kept.
+
+use std::collections::BTreeMap;
+
+use catena_core::{Event, event::Answer};
+
+use super::{Findings, Promise, store::Stored};
+
+/// Checks every timer; how many of them fired.
+pub(super) fn check(stored: &Stored, findings: &mut Findings) -> usize {
+    let mut fired = 0;
+    for (number, execution) in &stored.executions {
+        let mut waiting = BTreeMap::new();
+        for entry in &execution.entries {
+            match &entry.event {
+                Event::RetryScheduled { visit, wake_at } => {
+                    waiting.insert(visit.0, wake_at.0);
+                }
+                Event::TimerFired { visit } => {
+                    fired += 1;
+                    let wake_at = waiting.remove(&visit.0);
+                    if wake_at.is_none_or(|wake_at| entry.at.0 < wake_at) {
+                        let early_ms = wake_at.map(|wake_at| (wake_at - entry.at.0) / 1_000);
+                        let address = execution.address(visit.0);
+                        let detail = format!("execution {number}: {address} {early_ms:?} ms before its time");
+                        findings.add(Promise::NothingForgotten, "a timer fires once, at its time", detail);
+                    }
+                }
+                Event::AttemptStarted { visit, .. } if waiting.contains_key(&visit.0) => {
+                    let detail = format!("execution {number}: {} did not wait", execution.address(visit.0));
+                    findings.add(Promise::NothingForgotten, "who waits is not started", detail);
+                }
+                _ => {}
+            }
+        }
+        check_limits(*number, execution, findings);
+    }
+    fired
+}
+
+/// Who is told to have run too long has run that long.
+fn check_limits(number: u64, execution: &super::store::Execution, findings: &mut Findings) {
+    for ((address, attempt), times) in execution.attempts() {
+        let Some((ended_us, Answer::TimedOut { limit_ms })) = times.ended.first() else { continue };
+        let limit_us = i64::try_from(limit_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        if times.started_us.first().is_some_and(|started_us| ended_us - started_us < limit_us) {
+            let detail = format!("execution {number}: {address}.{attempt} had {limit_ms} ms and got fewer");
+            findings.add(Promise::AttemptsOnce, "time limits are kept", detail);
+        }
+    }
+}
