@@ -55,6 +55,7 @@ fn summary() -> String {
     let mut text = String::from(
         "# Summary\n\n<!-- Made by `cargo xtask gen`. -->\n\n\
          - [The language](reference/language.md)\n- [Keys and kinds](reference/keys.md)\n\
+         - [Python and JavaScript](reference/code.md)\n\
          - [The command line](reference/command-line.md)\n- [Error codes](errors/README.md)\n",
     );
     for code in Code::ALL {

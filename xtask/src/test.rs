@@ -13,10 +13,20 @@ use crate::{
     report::Report,
 };
 
-/// Programs that tests and examples start, by the names of their packages.
-const NEEDED: [&str; 2] = ["python3", "git"];
+/// A program by its name, and what has to be installed for it.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+/// What tests and examples start.
+const NEEDED: [Program; 3] = [
+    Program { name: "python3", package: "python3" },
+    Program { name: "node", package: "nodejs" },
+    Program { name: "git", package: "git" },
+];
 /// Tests with a `main` of their own, which nextest cannot list: package and name.
-const OWN_MAIN: [(&str, &str); 1] = [("catena-runners", "process")];
+const OWN_MAIN: [(&str, &str); 2] = [("catena-runners", "process"), ("catena-runners", "code")];
 
 pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(args.is_empty(), "`test` takes no arguments");
@@ -35,7 +45,8 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
 
 /// Sees to it that what the tests start is there: installed as root, asked for otherwise.
 fn provide_programs() -> anyhow::Result<()> {
-    let missing: Vec<&str> = NEEDED.into_iter().filter(|program| !is_there(program)).collect();
+    let missing = NEEDED.into_iter().filter(|program| !is_there(program.name));
+    let missing: Vec<&str> = missing.map(|program| program.package).collect();
     if missing.is_empty() {
         return Ok(());
     }

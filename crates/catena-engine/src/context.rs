@@ -1,12 +1,14 @@
 //! The context that a step's code can read: the seed's object, made only for steps that name it.
 
+use std::collections::BTreeMap;
+
 use catena_core::{
     State, StepIx, Value,
     chain::{Step, Work},
     state::{VisitEnd, VisitPhase},
     template::Template,
 };
-use catena_runners::CONTEXT_VARIABLE;
+use catena_runners::{CONTEXT_VARIABLE, Context};
 use serde_json::{Value as Json, json};
 
 /// Whether a step asks for the context, or its text names it. The bytes of a script file are not looked at; whether
@@ -39,25 +41,34 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
 }
 
 /// The context, with references to large values: they are read where the file is written.
-pub(crate) fn of(state: &State, current: StepIx) -> Value {
-    let results = state
-        .visits()
-        .filter_map(|(no, visit)| Some((state.step_of(no).output_key.clone()?, visit.result()?.clone())));
+pub(crate) fn of(state: &State, current: StepIx) -> Context {
+    // The latest of each name, where the first stood.
+    let mut results: Vec<(String, Value)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (no, visit) in state.visits() {
+        let (Some(name), Some(value)) = (&state.step_of(no).output_key, visit.result()) else { continue };
+        match places.get(name.as_str()) {
+            Some(place) => results[*place].1 = value.clone(),
+            None => {
+                places.insert(name, results.len());
+                results.push((name.clone(), value.clone()));
+            }
+        }
+    }
     let completed: Vec<&str> = state
         .visits()
         .filter(|(_, visit)| matches!(visit.phase, VisitPhase::Ended(VisitEnd::Completed(_))))
         .map(|(no, _)| state.step_of(no).name.as_str())
         .collect();
-    let fields = [
+    let fields = vec![
         ("execution_id", json!(state.id()).into()),
         ("chain", json!(state.chain().name).into()),
         ("start_time", json!(state.started_at().map(|at| at.0)).into()),
         ("params", state.params().clone()),
         ("variables", json!(state.chain().variables).into()),
-        ("results", Value::object(results)),
         ("current_step", json!(state.chain().step(current).name).into()),
         ("completed_steps", json!(completed).into()),
         ("errors", Json::Object(state.errors()).into()),
     ];
-    Value::object(fields.map(|(name, value)| (name.to_owned(), value)))
+    Context { fields, results }
 }

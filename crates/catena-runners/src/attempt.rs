@@ -7,6 +7,7 @@ use catena_core::{
     chain::Step,
     event::{Answer, Input},
 };
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 /// Which attempt of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +35,7 @@ pub struct Attempt {
     /// What earlier attempts of the visit left.
     pub checkpoints: BTreeMap<String, Value>,
     /// What the execution has done so far, for steps that ask for it.
-    pub context: Option<Value>,
+    pub context: Option<Context>,
     /// The lease under which its start was committed.
     pub lease: u64,
     pub beginning: Beginning,
@@ -43,6 +44,40 @@ pub struct Attempt {
 impl Attempt {
     pub fn step(&self) -> &Step {
         self.chain.step(self.step)
+    }
+}
+
+/// What a step's code can read of its execution. The values are those that the state holds; they are put together where
+/// they are written, and never copied before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context {
+    pub fields: Vec<(&'static str, Value)>,
+    /// By `output_key`, each once.
+    pub results: Vec<(String, Value)>,
+}
+
+impl Context {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        let results = self.results.iter_mut().map(|(_, value)| value);
+        self.fields.iter_mut().map(|(_, value)| value).chain(results)
+    }
+}
+
+/// As the code reads it, when no reference is left in it.
+impl Serialize for Context {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Results<'a>(&'a [(String, Value)]);
+        impl Serialize for Results<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|(name, value)| (name, value.as_json())))
+            }
+        }
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in &self.fields {
+            map.serialize_entry(name, value.as_json())?;
+        }
+        map.serialize_entry("results", &Results(&self.results))?;
+        map.end()
     }
 }
 

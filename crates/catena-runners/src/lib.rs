@@ -20,7 +20,7 @@ mod threads;
 mod values;
 mod yaml;
 
-pub use attempt::{Attempt, AttemptKey, Beginning, Places, Recorded, Sink, StepRunner};
+pub use attempt::{Attempt, AttemptKey, Beginning, Context, Places, Recorded, Sink, StepRunner};
 pub use code::{ProgramMissing, missing_programs};
 pub use file_exists::FileExistsRunner;
 pub use function::{Call, Function, FunctionRunner, Functions};

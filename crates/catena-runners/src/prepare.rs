@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,8 @@ use catena_core::{
     template::Template,
     value::VALUE_MAX_BYTES,
 };
+
+use serde::Serialize;
 
 use crate::{
     Attempt, Beginning, Places,
@@ -66,7 +69,7 @@ pub(crate) fn launch(
     let mut env = environment(attempt, process, [&dir, &output, &context], &mut gaps);
     if let Some(parameters) = parameters(attempt) {
         let path = own("parameters");
-        write_once(attempt, parameters, &dir, &path)?;
+        write_once(attempt, parameters.as_json(), &dir, &path)?;
         env.push((PARAMETERS_VARIABLE.to_owned(), path.display().to_string()));
     }
     let cwd = workdir(&attempt.chain, process, places);
@@ -238,12 +241,17 @@ fn parameters(attempt: &Attempt) -> Option<&Value> {
     }
 }
 
-fn write_once(attempt: &Attempt, value: &Value, dir: &Path, path: &Path) -> Result<(), Failure> {
+fn write_once(attempt: &Attempt, value: &impl Serialize, dir: &Path, path: &Path) -> Result<(), Failure> {
     if attempt.beginning != Beginning::Fresh && path.exists() {
         // A process may be reading it.
         return Ok(());
     }
-    let written =
-        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, value.as_json().to_string()));
+    let written = std::fs::create_dir_all(dir).and_then(|()| write_json(path, value));
     written.map_err(|error| cannot_start(format!("cannot write {}: {error}", path.display())))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    serde_json::to_writer(&mut file, value)?;
+    file.flush()
 }

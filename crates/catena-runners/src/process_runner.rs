@@ -486,7 +486,7 @@ fn why_unknown(beginning: Beginning) -> &'static str {
 
 impl StepRunner for ProcessRunner {
     fn start(&self, attempt: Attempt) {
-        if values::has_references(&attempt) {
+        if values::takes_time(&attempt) {
             return self.start_large(attempt);
         }
         match self.enlist(&attempt, Ok(())) {

@@ -6,10 +6,11 @@ use catena_core::{
     value::{LOADED_MAX_BYTES, Stored},
 };
 
-use crate::{Attempt, prepare::cannot_start, process_runner::Files};
+use crate::{Attempt, Context, prepare::cannot_start, process_runner::Files};
 
-pub(crate) fn has_references(attempt: &Attempt) -> bool {
-    attempt.input.values().chain(&attempt.context).any(Value::has_references)
+/// Whether the attempt needs time before it can be sent: large values are read, and a context is written.
+pub(crate) fn takes_time(attempt: &Attempt) -> bool {
+    attempt.context.is_some() || attempt.input.values().any(Value::has_references)
 }
 
 /// Puts the values in place of the references to them.
@@ -20,7 +21,8 @@ pub(crate) fn fill_in(attempt: &mut Attempt, files: &dyn Files) -> Result<(), Fa
         let bytes = files.read(&stored.sha256).map_err(|error| unreadable(&error))?;
         stored.open(&bytes).map_err(|error| unreadable(&error.to_string()))
     };
-    for value in attempt.input.values_mut().chain(&mut attempt.context) {
+    let context = attempt.context.iter_mut().flat_map(Context::values_mut);
+    for value in attempt.input.values_mut().chain(context) {
         if value.has_references() {
             *value = Value::from(value.whole(&mut read)?);
         }

@@ -4,6 +4,8 @@
 
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/code.rs"]
+mod code;
 #[path = "cli/completion.rs"]
 mod completion;
 #[path = "cli/document.rs"]

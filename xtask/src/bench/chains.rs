@@ -16,6 +16,9 @@ pub(super) const MARK: &str = "mark";
 /// As `MARK`, and then waits until it may go on.
 pub(super) const GATE: &str = "gate";
 
+/// The function that leaves so many letters as its parameter says.
+pub(super) const FILL: &str = "fill";
+
 pub(super) type Kind = Work<Vec<StepDraft>>;
 
 pub(super) fn call(function: &str) -> Kind {

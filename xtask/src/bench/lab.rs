@@ -18,7 +18,7 @@ use catena_store::{Actor, ExecutionFilter, Store as _, Version};
 use tempfile::TempDir;
 
 use super::{
-    chains::{GATE, MARK, NOOP},
+    chains::{FILL, GATE, MARK, NOOP},
     run::Setting,
 };
 
@@ -101,6 +101,9 @@ fn functions(mark: Sender<Instant>, opened: Receiver<()>) -> Functions {
     let opened = Mutex::new(opened);
     Functions::default()
         .with(NOOP, |_| Ok(Value::null()))
+        .with(FILL, |call| {
+            Ok(Value::text("x".repeat(call.parameters.as_json().as_u64().unwrap_or(0) as usize)))
+        })
         .with(MARK, move |_| {
             let _ = marks.send(Instant::now());
             Ok(Value::null())

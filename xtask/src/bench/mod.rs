@@ -2,6 +2,8 @@
 //! never tested; the counts beside them are tests of their own, in the crates.
 
 mod chains;
+mod code;
+mod context;
 mod counts;
 mod lab;
 mod long;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Context as _;
 
-use super::{long, many, measure::Measured, program, sequence, shell, table};
+use super::{code, context, long, many, measure::Measured, program, sequence, shell, table};
 use crate::{
     cargo::{cargo, target},
     report::AlreadySaid,
@@ -21,11 +21,15 @@ const ROWS: &[Row] = &[
     Row { name: "sequence", work: "durable no-op step, 1,000 in sequence", measure: sequence::measure },
     Row { name: "many", work: "durable no-op steps, 1,000 chains of 10 at once", measure: many::measure },
     Row { name: "shell", work: "shell step, 200 in sequence", measure: shell::measure },
+    Row { name: "python", work: "Python step, cold", measure: code::python },
+    Row { name: "javascript", work: "JavaScript step, cold", measure: code::javascript },
     Row { name: "run", work: "three-step chain, process start to exit", measure: program::run },
     Row { name: "run-cold", work: "the same, the first in a new home", measure: program::run_cold },
     Row { name: "help", work: "`catena --help`", measure: program::help },
     Row { name: "long", work: "no-op step in a chain of 10,000, against 10", measure: long::durable },
     Row { name: "long-core", work: "the same, decisions alone", measure: long::core_alone },
+    Row { name: "context", work: "no-op step behind 1,000 results of 16 KiB", measure: context::measure },
+    Row { name: "context-shell", work: "shell step behind the same", measure: context::process },
 ];
 
 /// What every measurement is given.

@@ -29,18 +29,21 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Measured> {
     let (mine, floor) = in_turns(
         setting.size.pick(7, 1),
         || Ok(lab.run_marked(&chain)?.as_secs_f64() * 1_000.0 / steps as f64),
-        || direct_ms(steps),
+        || direct_ms(&["sh", "-c", "true"], steps),
     )?;
     let (beside, goal) = ("`sh -c true`", Goal::AboveFloorAtMost(0.35));
     Ok(Measured { unit: Unit::Ms, mine, floor, beside, goal, counts: Some(counts) })
 }
 
-fn direct_ms(times: usize) -> anyhow::Result<f64> {
+/// What a program takes that is started without Catena.
+pub(super) fn direct_ms(words: &[&str], times: usize) -> anyhow::Result<f64> {
+    let (program, args) = words.split_first().context("no program")?;
     let begun = Instant::now();
     for _ in 0..times {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        anyhow::ensure!(shell.status().context("failed to start sh")?.success(), "`sh -c true` failed");
+        let mut direct = Command::new(program);
+        direct.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = direct.status().with_context(|| format!("failed to start {program}"))?;
+        anyhow::ensure!(status.success(), "`{}` failed", words.join(" "));
     }
     Ok(begun.elapsed().as_secs_f64() * 1_000.0 / times as f64)
 }

@@ -7,7 +7,8 @@ to modules and to standard output, so what is needed afterwards is kept from the
 import sys
 from posix import getpid, rename, unlink
 
-__builtins__ = dict(__builtins__)  # What the step deletes from its builtins stays here.
+_builtins = sys.modules["builtins"].__dict__
+__builtins__ = dict(_builtins)  # What the step deletes from its builtins stays here.
 _environ = __import__("os").environ
 
 ENTRIES = ("async_task", "main")
@@ -64,7 +65,12 @@ def run(source, name, folder, keeps):
     sys.path[0] = folder
     _show_stored_lines(step)
     try:
-        result = _result(step)
+        try:
+            result = _result(step)
+        finally:
+            for name_of, value in __builtins__.items():
+                # The modules that are imported from here on need them.
+                _builtins.setdefault(name_of, value)
         _close(step)
         if getpid() == step.pid and step.keeps and result is not None:
             _leave(step, '{"returned":' + _json_text(result) + "}")
@@ -151,10 +157,10 @@ def _syntax_error(step, error):
     """The error with its place and text, which a tree has not. A null byte is an error of another type at times."""
     try:
         compile(step.source, step.name, "exec", AWAITS, True)
-    except SyntaxError as plain:
+    except (SyntaxError, ValueError) as plain:
         error = plain
-    except ValueError as plain:
-        at = step.source.find(b"\0")
+    if getattr(error, "lineno", None) is None:
+        plain, at = error, step.source.find(b"\0")
         line = step.source.count(b"\n", 0, at) + 1 if at >= 0 else 1
         error = SyntaxError(str(plain), (step.name, line, 1, None))
     error.__traceback__, error.__context__ = None, None
@@ -590,7 +596,7 @@ def _plainly(step, error):
 
 
 def _lines(step):
-    encoding = "utf-8-sig"
+    encoding = "utf-8"
     if b"coding" in b"".join(step.source.split(b"\n", 2)[:2]):
         import io
         import tokenize
@@ -599,7 +605,7 @@ def _lines(step):
             encoding = tokenize.detect_encoding(io.BytesIO(step.source).readline)[0]
         except SyntaxError:
             pass
-    text = step.source.decode(encoding, "replace")
+    text = step.source.decode(encoding, "replace").lstrip("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n").splitlines(True)
 
 

@@ -59,7 +59,7 @@ fn a_preview_says_times_and_order_of_any_definition() {
     );
     let document = place.json(&["run", "chain.yaml", "--dry-run", "-o", "json"]);
     assert_eq!(document["preview"]["steps"][1]["concurrency"], "async");
-    assert_eq!(document["problems"][0]["code"], "C0205");
+    assert_eq!(document["problems"][0]["code"], "C0204");
     place.write("words.yaml", "[Look at the weather, Write it down]\n");
     let done = place.run(&["run", "words.yaml", "--dry-run"]);
     assert!(done.out.contains("  1. Look at the weather [orchestrated]"), "{done:?}");
