@@ -46,7 +46,7 @@ impl HostSocket {
         let listener = UnixListener::bind(&path).map_err(Error::io("open the socket"))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(Error::io("protect the socket"))?;
-        trace::door_opened(&path);
+        trace::door_opened(&home.join(SOCKET));
         let closing = Arc::new(AtomicBool::new(false));
         let (engine, closed) = (Arc::downgrade(engine), Arc::clone(&closing));
         std::thread::Builder::new()

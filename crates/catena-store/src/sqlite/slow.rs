@@ -21,7 +21,7 @@ pub(super) struct Slow {
 
 impl Slow {
     /// Looks at a commit that began at `began`, and warns if it is time for that.
-    pub(super) fn look(&mut self, began: Instant, took: Duration, commits: usize, store: &Path) {
+    pub(super) fn look(&mut self, began: Instant, took: Duration, store: &Path) {
         let Some(unsaid) = self.judge(began, took) else { return };
         let (took, store) = (took.as_secs_f64(), store.display());
         let more = if unsaid > 0 {
@@ -31,7 +31,7 @@ impl Slow {
         };
         tracing::warn!(
             target: crate::SLOW_COMMITS,
-            "the disk is slow: a commit took {took:.1} s ({store}, {commits} at once{more})"
+            "the disk is slow: a commit took {took:.1} s ({store}{more})"
         );
     }
 

@@ -176,7 +176,7 @@ impl Worker {
             Ok(events) => {
                 let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 tracing::debug!(lease = self.lease.0, commits = count, events, took_us, "committed");
-                self.slow.look(began, took, count, &self.path);
+                self.slow.look(began, took, &self.path);
                 answers
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH},
     low_level::{emulate_default_handler, pipe},
 };
 
@@ -122,6 +122,7 @@ impl Interrupts {
             end: ear(&[SIGTERM, SIGHUP])?,
             stop: ear(&[SIGTSTP])?,
             resize: ear(&[SIGWINCH])?,
+            quit: ear(&[SIGQUIT])?,
             stage: Arc::clone(&interrupts.stage),
             choice,
         };
@@ -156,6 +157,7 @@ struct Watcher {
     end: UnixStream,
     stop: UnixStream,
     resize: UnixStream,
+    quit: UnixStream,
     stage: Arc<Mutex<Stage>>,
     choice: Choice,
 }
@@ -164,25 +166,34 @@ impl Watcher {
     fn run(self) {
         loop {
             let ready = self.wait();
-            if ready.stop {
-                heard(&self.stop);
-                // With the terminal as the shell expects it; goes on when the process does.
-                view::suspend(|| drop(emulate_default_handler(SIGTSTP)));
-            }
-            if ready.resize {
-                heard(&self.resize);
-                view::redraw();
-            }
+            self.mind_terminal(&ready);
             let ends = if ready.end { heard(&self.end) } else { 0 };
             let interrupts = if ready.interrupt { heard(&self.interrupt) } else { 0 };
-            let signals = std::iter::repeat_n(Input::End, ends)
-                .chain(std::iter::repeat_n(Input::Interrupt, interrupts));
-            signals.for_each(|input| self.take(input));
+            let ends = std::iter::repeat_n(Input::End, ends);
+            ends.chain(std::iter::repeat_n(Input::Interrupt, interrupts)).for_each(|input| self.take(input));
             if ready.key {
                 let mut bytes = [0; 64];
                 let count = rustix::io::read(std::io::stdin(), &mut bytes).unwrap_or(0);
                 self.take(Input::Key(Key::read(&bytes[..count])));
             }
+        }
+    }
+
+    /// Signals that are about the terminal, and not about the execution.
+    fn mind_terminal(&self, ready: &Ready) {
+        if ready.stop {
+            heard(&self.stop);
+            // With the terminal as the shell expects it; goes on when the process does.
+            view::suspend(|| drop(emulate_default_handler(SIGTSTP)));
+        }
+        if ready.quit {
+            // Who wants this process gone with its memory kept gets that, but no terminal without a cursor.
+            view::rescue();
+            let _ended = emulate_default_handler(SIGQUIT);
+        }
+        if ready.resize {
+            heard(&self.resize);
+            view::redraw();
         }
     }
 
@@ -194,6 +205,7 @@ impl Watcher {
             PollFd::new(&self.end, PollFlags::IN),
             PollFd::new(&self.stop, PollFlags::IN),
             PollFd::new(&self.resize, PollFlags::IN),
+            PollFd::new(&self.quit, PollFlags::IN),
         ];
         if is_asking {
             ears.push(PollFd::new(&stdin, PollFlags::IN));
@@ -206,7 +218,8 @@ impl Watcher {
             end: is_ready(1),
             stop: is_ready(2),
             resize: is_ready(3),
-            key: is_ready(4),
+            quit: is_ready(4),
+            key: is_ready(5),
         }
     }
 
@@ -220,7 +233,7 @@ impl Watcher {
         match action {
             Action::Ask => {
                 // Where nobody can be asked, the first interrupt says enough.
-                if !(view::question(&(self.choice.question)()) && view::keyboard::key_by_key()) {
+                if !view::question(&(self.choice.question)()) {
                     self.take(Input::Key(Key::Cancel));
                 }
             }
@@ -244,6 +257,7 @@ struct Ready {
     end: bool,
     stop: bool,
     resize: bool,
+    quit: bool,
     key: bool,
 }
 

@@ -423,14 +423,7 @@ fn watch_interrupts(
     };
     let (place, asked) = (locations.clone(), locations.clone());
     let leave = move || {
-        match hosting::other_host(&place) {
-            None => talk!(
-                "leaving: execution {execution} goes on with the next `catena run`; what runs now runs on meanwhile"
-            ),
-            Some(pid) => talk!(
-                "leaving: execution {execution} goes on, process {pid} hosts it; `catena ps watch {execution}` follows it again"
-            ),
-        }
+        tell_leaving(&place, execution);
         leave_now();
     };
     let question = move || {
@@ -445,6 +438,24 @@ fn watch_interrupts(
         Failure::new(Code::Environment, format!("cannot watch for signals: {error}"))
             .next(format!("catena ps show {execution}: it has started"))
     })
+}
+
+/// What becomes of an execution that this process leaves, or of the others that it stayed for.
+fn tell_leaving(locations: &Locations, execution: ExecutionId) {
+    let row = hosting::reader(locations).and_then(|reader| Ok(reader.execution(execution)?));
+    let has_ended = row.is_ok_and(|row| row.is_some_and(|row| row.status.is_end()));
+    match hosting::other_host(locations) {
+        Some(pid) => {
+            talk!("leaving: execution {execution} goes on, process {pid} hosts it");
+            talk!("  next: catena ps watch {execution}");
+        }
+        None if has_ended => talk!("leaving: what is unfinished goes on with the next `catena run`"),
+        None => {
+            talk!(
+                "leaving: execution {execution} goes on with the next `catena run`; what runs now runs on meanwhile"
+            );
+        }
+    }
 }
 
 #[expect(clippy::exit, reason = "the second interrupt leaves at once; what is committed needs no farewell")]

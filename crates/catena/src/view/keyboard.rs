@@ -8,7 +8,10 @@ use std::{
 
 use rustix::{
     process::getpgrp,
-    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr},
+    termios::{
+        LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcgetpgrp,
+        tcsetattr,
+    },
 };
 
 /// The terminal as it was found.
@@ -23,18 +26,27 @@ fn is_ours(stdin: &Stdin) -> bool {
     tcgetpgrp(stdin).is_ok_and(|foreground| foreground == getpgrp())
 }
 
-/// What is typed is no longer echoed.
+/// What is typed is no longer echoed, and Ctrl-C takes nothing back that has been written: a terminal that drops output
+/// at a signal would lose parts of the picture.
 pub(super) fn quiet() {
-    change(|modes| modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL));
+    change(quieted);
 }
 
-/// Keys arrive one by one; Ctrl-C stays a signal. False where there is no keyboard.
-pub(crate) fn key_by_key() -> bool {
-    change(|modes| {
-        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON);
+/// Keys arrive one by one, from now on: what was typed before is no answer to a question that is yet to come. Ctrl-C stays
+/// a signal. False where there is no keyboard.
+pub(super) fn key_by_key() -> bool {
+    let is_changed = change(|modes| {
+        quieted(modes);
+        modes.local_modes.remove(LocalModes::ICANON);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    })
+    });
+    is_changed && tcflush(std::io::stdin(), QueueSelector::IFlush).is_ok()
+}
+
+fn quieted(modes: &mut Termios) {
+    modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+    modes.local_modes.insert(LocalModes::NOFLSH);
 }
 
 fn change(change: impl FnOnce(&mut Termios)) -> bool {

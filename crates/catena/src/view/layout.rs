@@ -121,7 +121,7 @@ fn execution(model: &Model, rows: usize, sight: &Sight) -> Vec<Line> {
     if more > 0 && rows > 1 + extra {
         lines.push(Line::default().with(Style::Dim, &format!("  … and {more} more")));
     }
-    lines.extend(model.note.iter().map(|note| Line::default().with(Style::Dim, note)));
+    lines.extend(model.note.iter().map(|note| Line::default().with(Style::Dim, &format!("  {note}"))));
     lines.push(status_line(model, sight));
     lines
 }

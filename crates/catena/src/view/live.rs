@@ -34,6 +34,8 @@ use crate::output;
 const PICTURE_EVERY: Duration = Duration::from_millis(80);
 /// While something moves with time alone, the next picture comes after this.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a way out waits for a picture that is being written.
+const RESCUE_MAX: Duration = Duration::from_millis(500);
 /// Of a terminal that does not know its size.
 const SIZE_UNKNOWN: Size = Size { columns: 80, rows: 24 };
 
@@ -153,13 +155,16 @@ pub(crate) fn say(text: &str) -> bool {
     true
 }
 
-/// Puts a question in parts at the foot of the block; without parts takes it away. False where there is no block.
+/// Puts a question in parts at the foot of the block, and lets it be answered by keys; without parts takes it away.
+/// False where there is no block or no keyboard.
 pub(crate) fn question(parts: &[String]) -> bool {
     let Some(live) = lock(&LIVE).clone() else { return false };
-    live.change(|inside| inside.question = parts.to_vec());
-    if parts.is_empty() {
-        keyboard::quiet();
+    match parts.is_empty() {
+        true => keyboard::quiet(),
+        false if !keyboard::key_by_key() => return false,
+        false => {}
     }
+    live.change(|inside| inside.question = parts.to_vec());
     true
 }
 
@@ -183,19 +188,22 @@ pub(crate) fn suspend(meanwhile: impl FnOnce()) {
     live.changed.notify_all();
 }
 
-/// Puts the terminal back before this process ends in the middle of something. Waits for nobody: who holds the view may
-/// be what has gone wrong.
+/// Puts the terminal back before this process ends in the middle of something. A picture that is being written is waited
+/// for, but not for ever: a terminal that takes nothing needs nothing back.
 pub(crate) fn rescue() {
-    let live = match LIVE.try_lock() {
-        Ok(mut live) => live.take(),
-        Err(TryLockError::Poisoned(live)) => live.into_inner().take(),
-        Err(TryLockError::WouldBlock) => return,
-    };
-    let Some(live) = live else { return };
-    match live.inside.try_lock() {
-        Ok(mut inside) => inside.close(),
-        Err(TryLockError::Poisoned(inside)) => inside.into_inner().close(),
-        Err(TryLockError::WouldBlock) => write(RESCUE),
+    let Some(live) = lock(&LIVE).take() else { return };
+    let began = Instant::now();
+    loop {
+        match live.inside.try_lock() {
+            Ok(mut inside) => inside.close(),
+            Err(TryLockError::Poisoned(inside)) => inside.into_inner().close(),
+            Err(TryLockError::WouldBlock) if began.elapsed() < RESCUE_MAX => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        break;
     }
     keyboard::restore();
 }
@@ -210,8 +218,11 @@ pub(crate) fn tell_of_panics() {
                 inside.above.extend(panic.to_string().lines().map(said));
                 inside.paint();
             }
+            // It may be this thread that has the view: nobody is waited for.
             Some(Err(_)) => {
-                rescue();
+                *lock(&LIVE) = None;
+                write(RESCUE);
+                keyboard::restore();
                 default(panic);
             }
             None => default(panic),

@@ -1,7 +1,7 @@
 //! What a person sees of executions that go on. A pure model (what is to be shown), a pure layout (the rows of it), a
 //! pure painter (what brings a terminal from one picture to the next), and a thread that draws at a bounded rate.
 
-pub(crate) mod keyboard;
+mod keyboard;
 mod layout;
 mod lines;
 mod list;

@@ -15,7 +15,7 @@ use rustix::{
     termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize},
 };
 
-use super::{Place, hear, held_chain, signal, tell};
+use super::{Place, hear, held_chain, held_chain_named, signal, tell};
 
 const PICTURE_ENDS: &[u8] = b"\x1b[?2026l";
 const SCROLLBACK: usize = 10_000;
@@ -78,11 +78,11 @@ impl Terminal {
     }
 
     /// The program's end, with its exit code; the terminal is then as it was.
-    fn ends(&mut self, code: i32) {
+    fn ends(&mut self, code: impl Into<Option<i32>>) {
         while self.read() {}
         self.show(self.rest.len());
         let status = self.child.wait().unwrap();
-        assert_eq!(status.code(), Some(code), "{:#?}", self.rows());
+        assert_eq!(status.code(), code.into(), "{:#?}", self.rows());
         let after = tcgetattr(&self.master).unwrap();
         assert_eq!(after.local_modes, self.before.local_modes);
         assert!(!self.parser.screen().hide_cursor());
@@ -175,9 +175,8 @@ fn check_whole(rows: &[String]) {
             assert!(below.iter().all(|row| row.contains(": ")), "below the block: {rows:#?}");
             let block = rows[..at].iter().rev().take_while(of_block).count() + 1;
             assert!(block <= 12 && block < rows.len(), "too high: {rows:#?}");
-            let stray =
-                rows[..=at - (block - 1)].iter().filter(|row| row.contains("waiting for a slot")).count();
-            assert!(stray <= usize::from(block == 1), "torn: {rows:#?}");
+            let above = &rows[..(at + 1) - block];
+            assert!(!above.iter().any(|row| of_block(&row)), "torn: {rows:#?}");
         }
         _ => panic!("several blocks: {rows:#?}"),
     }
@@ -295,6 +294,8 @@ fn ctrl_c_asks_and_any_answer_leaves_the_terminal_as_it_was() {
         let mut terminal = Terminal::run(&place, &["run", "held.yaml"], rows, 80);
         hear(&started);
         terminal.until_shown("1 running");
+        // What was typed before the question is no answer to it.
+        terminal.press(b"d\n");
         terminal.press(b"\x03");
         terminal.until_shown("c: cancel it");
         assert!(tcgetattr(&terminal.master).unwrap().local_modes.contains(LocalModes::ISIG));
@@ -344,8 +345,15 @@ fn a_process_that_is_ended_leaves_the_terminal_as_it_was() {
     assert!(!tcgetattr(&terminal.master).unwrap().local_modes.contains(LocalModes::ECHO));
     signal(&terminal.child, Signal::TERM);
     terminal.ends(130);
+    // One that is to leave its memory behind is ended by the signal.
+    let mut terminal = Terminal::run(&place, &["run", "held.yaml"], 24, 80);
+    terminal.until_shown("1 running");
+    terminal.press(b"\x1c");
+    terminal.ends(None);
     place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
     let next = place.spawn(&["run", "one.yaml"]);
+    tell(&go);
+    hear(&started);
     tell(&go);
     assert!(next.wait_with_output().unwrap().status.success());
 }
@@ -424,4 +432,26 @@ fn a_watched_execution_that_lost_its_host_is_seen_to_go_on_with_the_next() {
     tell(&go);
     watch.ends(0);
     assert!(next.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn a_host_that_stays_for_others_leaves_at_the_first_interrupt() {
+    let place = Place::new();
+    let (own, other) = (held_chain_named(&place, "own"), held_chain_named(&place, "other"));
+    let mut host = place.spawn(&["run", "own.yaml"]);
+    hear(&own.0);
+    let follower = place.spawn(&["run", "other.yaml"]);
+    hear(&other.0);
+    tell(&own.1);
+    let (mut heard, mut talk) = (String::new(), std::io::BufReader::new(host.stderr.take().unwrap()));
+    while !heard.contains("staying while") {
+        assert!(std::io::BufRead::read_line(&mut talk, &mut heard).unwrap() > 0, "{heard}");
+    }
+    signal(&host, Signal::INT);
+    talk.read_to_string(&mut heard).unwrap();
+    assert_eq!(host.wait().unwrap().code(), Some(130), "{heard}");
+    assert!(heard.contains("leaving: what is unfinished goes on") && !heard.contains("cancel"), "{heard}");
+    tell(&other.1);
+    let done = super::Done::from(follower.wait_with_output().unwrap());
+    assert!(done.code == 0 && done.err.contains("taking over"), "{done:?}");
 }
