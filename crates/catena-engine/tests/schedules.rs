@@ -444,6 +444,24 @@ fn a_clock_that_goes_a_year_ahead_is_little_work() {
 }
 
 #[test]
+fn a_schedule_that_is_changed_after_the_clock_was_far_ahead_begins_anew() {
+    let fixture = Fixture::quick();
+    let engine = fixture.open();
+    let id = store(&engine, every_minute());
+    fixture.pass(&engine, 525_600 * MINUTE);
+    wait_for_all(&engine);
+    fixture.clock.set(Timestamp(NOON + 60_000_000));
+    let kept = engine.schedule(request(vec![every_minute()], Begin::AtInstant)).unwrap();
+    assert_eq!((kept.schedules[0].id, kept.schedules[0].change), (id, Change::Kept));
+    let skip = Schedule { catch_up: CatchUp::Skip, ..every_minute() };
+    let anew = engine.schedule(request(vec![skip], Begin::AtInstant)).unwrap();
+    assert_eq!((anew.schedules[0].change, &anew.ended[..]), (Change::Made, &[id][..]));
+    fixture.pass_minutes(&engine, 1);
+    assert_eq!(count_executions(&engine), 2);
+    assert_eq!(check(engine.store()).unwrap(), []);
+}
+
+#[test]
 fn a_crash_before_the_commit_leaves_the_instant_to_the_next_host() {
     let fixture = Fixture::quick();
     let engine = fixture.open();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use catena_core::Timestamp;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     Schema(commands::schema::SchemaArgs),
     /// Look at executions, watch them, and cancel them
     Ps(commands::ps::PsArgs),
+    /// Look at stored chains, and change them
+    #[command(alias = "task")]
+    Chain(commands::chain::ChainArgs),
     /// See when chains start by themselves
     Schedule(commands::schedule::ScheduleArgs),
     /// Look whether the store is whole
@@ -69,4 +73,34 @@ pub(crate) enum Format {
     Text,
     Json,
     Jsonl,
+}
+
+/// A label that is asked for, `team=home`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl std::str::FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.into(), value: value.into() }),
+            Some(_) | None => Err(format!("`{text}` is no label: NAME=VALUE, such as team=home")),
+        }
+    }
+}
+
+/// An instant on the command line: RFC 3339, or a date or time of the machine's own zone.
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
+    let local = || {
+        let local: jiff::civil::DateTime = text.parse().ok()?;
+        Some(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    };
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(local);
+    at.map(|at| Timestamp(at.as_microsecond())).ok_or_else(|| {
+        format!("`{text}` is no time: 2026-11-20T18:00:00Z, or 2026-11-20 18:00 by the clock of this machine")
+    })
 }

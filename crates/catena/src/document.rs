@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use catena_core::{
-    BlockIx, Chain, Event, ExecutionId, Failure, State, StepIx, Timestamp, state::Phase, status::StepStatus,
+    BlockIx, Chain, Event, ExecutionId, Failure, ScheduleId, State, StepIx, Timestamp, event::Trigger,
+    state::Phase, status::StepStatus,
 };
 use catena_store::{Entry, Error as StoreError, ExecutionRow, Store, whole};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::{output::rfc3339, problem::ProblemEntry};
+use crate::{commands::schedule::ScheduleDto, output::rfc3339, problem::ProblemEntry};
 
 pub(crate) const SCHEMA: &str = "catena/v1";
 
@@ -32,6 +33,32 @@ pub(crate) struct ExecutionDto {
     finished_at: Option<String>,
     output: Json,
     pub(crate) error: Option<ErrorDto>,
+    /// Who started it, and what for: where its journal is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<TriggerDto>,
+}
+
+/// What an execution was started for.
+#[derive(Debug, Serialize)]
+struct TriggerDto {
+    kind: &'static str,
+    schedule: Option<ScheduleId>,
+    /// The instant of the schedule.
+    at: Option<String>,
+}
+
+impl From<Trigger> for TriggerDto {
+    fn from(trigger: Trigger) -> Self {
+        let (kind, at) = match trigger {
+            Trigger::Manual => ("manual", None),
+            Trigger::Schedule { at, .. } => ("schedule", Some(at)),
+            Trigger::RunNow { .. } => ("run_now", None),
+            Trigger::Backfill { at, .. } => ("backfill", Some(at)),
+        };
+        Self { kind, schedule: trigger.schedule(), at: at.map(rfc3339) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +90,7 @@ pub(crate) struct ErrorDto {
 pub(crate) struct ExecutionsDocument {
     schema: &'static str,
     executions: Vec<ExecutionDto>,
+    schedules: Vec<ScheduleDto>,
 }
 
 /// One line of `ps events` and `run -o jsonl`.
@@ -88,6 +116,17 @@ impl ExecutionDocument {
         Ok(Self { schema: SCHEMA, execution, steps: steps(store, state)?, problems })
     }
 
+    /// Says who started it, and what for.
+    pub(crate) fn with_origin(mut self, entries: &[Entry]) -> Self {
+        if let (Some(execution), Some(first)) = (&mut self.execution, entries.first())
+            && let Event::ExecutionCreated { trigger, .. } = &first.event
+        {
+            execution.created_by = Some(first.actor.as_str().to_owned());
+            execution.trigger = Some(TriggerDto::from(*trigger));
+        }
+        self
+    }
+
     /// For a definition that cannot run.
     pub(crate) fn of_problems(problems: Vec<ProblemEntry>) -> Self {
         Self { schema: SCHEMA, execution: None, steps: Vec::new(), problems }
@@ -96,13 +135,17 @@ impl ExecutionDocument {
 
 impl ExecutionsDocument {
     pub(crate) fn none() -> Self {
-        Self { schema: SCHEMA, executions: Vec::new() }
+        Self { schema: SCHEMA, executions: Vec::new(), schedules: Vec::new() }
     }
 
     pub(crate) fn new(store: &dyn Store, rows: &[ExecutionRow]) -> Result<Self, StoreError> {
         let executions: Result<_, StoreError> =
             rows.iter().map(|row| ExecutionDto::new(store, row)).collect();
-        Ok(Self { schema: SCHEMA, executions: executions? })
+        Ok(Self { schema: SCHEMA, executions: executions?, schedules: Vec::new() })
+    }
+
+    pub(crate) fn with_schedules(self, schedules: impl Iterator<Item = ScheduleDto>) -> Self {
+        Self { schedules: schedules.collect(), ..self }
     }
 }
 
@@ -118,6 +161,8 @@ impl ExecutionDto {
             finished_at: row.finished_at.map(rfc3339),
             output: output.unwrap_or_default(),
             error: row.error.as_ref().map(ErrorDto::from),
+            created_by: None,
+            trigger: None,
         })
     }
 }

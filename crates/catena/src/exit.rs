@@ -119,7 +119,10 @@ impl From<catena_engine::Error> for Failure {
         let failure = |code| Self::new(code, &error);
         match error.kind() {
             Kind::NotFound => failure(Code::NotFound).next("catena ps ls"),
-            Kind::Conflict => failure(Code::Conflict).next("catena ps ls"),
+            Kind::Conflict => failure(Code::Conflict).next(match &error {
+                catena_engine::Error::Conflict(_) => "catena chain ls",
+                _ => "catena ps ls",
+            }),
             Kind::Input => failure(Code::Usage).next("catena run FILE --set NAME=VALUE"),
             Kind::Environment => failure(Code::Environment).next(environment_advice(&error)),
             Kind::DiskFull => failure(Code::Store)

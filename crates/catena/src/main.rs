@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         | Command::Schema(_)
         | Command::Ps(_)
         | Command::Schedule(_)
+        | Command::Chain(_)
         | Command::Doctor(_)
         | Command::Completion(_)
         | Command::Version(_) => log::start()?,
@@ -65,7 +66,8 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),
-        Command::Schedule(args) => commands::schedule::run(&args),
+        Command::Schedule(args) => commands::schedule::run(&args, locate),
+        Command::Chain(args) => commands::chain::run(&args, &locate()?),
         Command::Doctor(args) => commands::doctor::run(&args, &locate()?),
         Command::Config(args) => commands::config::run(&args, &locate()?),
         Command::Completion(args) => commands::completion::run(&args),

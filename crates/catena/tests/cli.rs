@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/chains.rs"]
+mod chains;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/code.rs"]
@@ -16,6 +18,8 @@ mod init;
 mod log;
 #[path = "cli/preview.rs"]
 mod preview;
+#[path = "cli/schedules.rs"]
+mod schedules;
 #[path = "cli/start.rs"]
 mod start;
 #[path = "cli/talk.rs"]

@@ -116,17 +116,23 @@ impl Dispatcher {
             old.insert(self.schedules.kept[&id].row.ordinal, id);
         }
         let mut answers = Vec::new();
+        let mut ended = Vec::new();
         for (ordinal, definition) in (0..).zip(schedules) {
             let made = Made { chain: &name, ordinal, definition, params: &params, actor: &actor, begin, now };
             let change = match old.remove(&ordinal) {
+                Some(id) if self.is_beyond(id, &made) => {
+                    records.extend(self.end_schedule(id, now));
+                    ended.push(id);
+                    self.make_schedule(made, &mut records)
+                }
                 Some(id) => self.keep_or_restart(id, made, &mut records),
                 None => self.make_schedule(made, &mut records),
             };
             answers.push(change);
         }
-        let ended: Vec<ScheduleId> = old.into_values().collect();
-        for id in &ended {
-            records.extend(self.end_schedule(*id, now));
+        for id in old.into_values() {
+            records.extend(self.end_schedule(id, now));
+            ended.push(id);
         }
         records.push(Record::NextNumber(self.next_number));
         let news = answers.iter().map(|(id, _)| *id).chain(ended.iter().copied());
@@ -201,6 +207,13 @@ impl Dispatcher {
         records.push(Record::Schedule(Box::new(row.clone())));
         self.schedules.kept.insert(id, Kept::new(row));
         (id, Change::Made)
+    }
+
+    /// A clock that was far ahead has decided instants that a changed schedule is yet to have: it needs a number of its
+    /// own for them.
+    fn is_beyond(&self, id: ScheduleId, made: &Made<'_>) -> bool {
+        let row = &self.schedules.kept[&id].row;
+        row.considered_until > made.now && row.definition != made.definition
     }
 
     /// A schedule that is as it was keeps its anchor; any other one, and one that has nothing left to do, counts
@@ -362,7 +375,7 @@ impl Dispatcher {
     }
 
     fn expect_startable(&self, id: ScheduleId) -> Result<(), Error> {
-        let kept = self.schedules.kept.get(&id).ok_or_else(|| Error::UnknownSchedule(id))?;
+        let kept = self.schedules.kept.get(&id).ok_or(Error::UnknownSchedule(id))?;
         if kept.row.status == ScheduleStatus::Ended {
             let message = format!("schedule {id} has ended: the definition of its chain no longer has it");
             return Err(Error::Conflict(message));

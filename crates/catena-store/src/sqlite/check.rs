@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use catena_core::{Chain, ExecutionId, State, Value, value::Stored};
+use catena_core::{Chain, ExecutionId, ScheduleId, State, Timestamp, Value, value::Stored};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
@@ -30,6 +30,10 @@ pub enum Finding {
     Projection { execution: ExecutionId },
     /// An unfinished execution that nothing would ever bring on.
     Forgotten { execution: ExecutionId },
+    /// A schedule that is active and has no next start.
+    Asleep { schedule: ScheduleId },
+    /// An instant that says of an execution that it started, and there is none.
+    Fire { schedule: ScheduleId, at: Timestamp },
 }
 
 /// Reads the whole store: the file, every journal with its checksums, every projection, and whether anything
@@ -57,6 +61,7 @@ pub fn check(store: &SqliteStore) -> Result<Vec<Finding>, Error> {
             }
         }
         findings.extend(forgotten(&reading)?);
+        findings.extend(schedule_findings(&reading)?);
         Ok(findings)
     })
 }
@@ -89,6 +94,25 @@ fn forgotten(reader: &Connection) -> Result<Vec<Finding>, Error> {
     let rows =
         statement.query_map([], |row| Ok(Finding::Forgotten { execution: ExecutionId(row.get(0)?) }))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The same promise for schedules: what is active has a next start, and what started has its execution.
+fn schedule_findings(reader: &Connection) -> Result<Vec<Finding>, Error> {
+    let mut asleep =
+        reader.prepare("SELECT id FROM schedules WHERE status = 'active' AND next_at IS NULL")?;
+    let rows = asleep.query_map([], |row| Ok(Finding::Asleep { schedule: ScheduleId(row.get(0)?) }))?;
+    let mut findings = rows.collect::<Result<Vec<_>, _>>()?;
+    let mut fires = reader.prepare(
+        "SELECT schedule, at FROM fires f WHERE outcome IN ('started', 'late')
+         AND NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = f.execution)",
+    )?;
+    let rows = fires.query_map([], |row| {
+        Ok(Finding::Fire { schedule: ScheduleId(row.get(0)?), at: Timestamp(row.get(1)?) })
+    })?;
+    for row in rows {
+        findings.push(row?);
+    }
+    Ok(findings)
 }
 
 fn file_findings(reader: &Connection) -> Result<Vec<Finding>, Error> {

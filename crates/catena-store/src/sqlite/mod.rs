@@ -45,11 +45,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens an existing store for reading, beside whatever host there is.
+    /// Opens an existing store for reading, beside whatever host there is. One of an older version is migrated first.
     pub fn open_for_reading(path: &Path) -> Result<Self, Error> {
         let store = Self { path: path.to_owned(), readers: Mutex::default(), writer: None };
         let reader = store.connect_reader()?;
-        schema::check_format(&reader, path)?;
+        if schema::check_format(&reader, path)? == schema::Age::Older {
+            // Its tables are not those that are read here; without a host there is nobody else who could make them.
+            let _lock = HostLock::take(path)?;
+            schema::migrate(&mut connect_writer(path)?, path)?;
+        }
         store.give_back(reader);
         Ok(store)
     }

@@ -14,8 +14,15 @@ const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schem
 
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 
+/// Whether a store has the tables of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Older,
+    Current,
+}
+
 /// Refuses what is no store, and stores of a newer version.
-pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<Age, Error> {
     let (id, found) = identity(connection)?;
     if id != APPLICATION_ID {
         return Err(Error::NotAStore(path.to_owned()));
@@ -23,7 +30,7 @@ pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), E
     if found > FORMAT {
         return Err(Error::Newer { path: path.to_owned(), found, known: FORMAT });
     }
-    Ok(())
+    Ok(if found < FORMAT { Age::Older } else { Age::Current })
 }
 
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {

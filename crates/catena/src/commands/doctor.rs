@@ -73,5 +73,12 @@ fn describe(finding: &Finding) -> String {
         Finding::Forgotten { execution } => {
             format!("execution {execution} is unfinished, and nothing will ever bring it on")
         }
+        Finding::Asleep { schedule } => {
+            format!("schedule {schedule} is active, and has no next start")
+        }
+        Finding::Fire { schedule, at } => {
+            let at = output::rfc3339(*at);
+            format!("schedule {schedule} says of {at} that an execution started, and there is none")
+        }
     }
 }

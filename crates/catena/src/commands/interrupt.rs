@@ -138,6 +138,14 @@ impl Interrupts {
         }
     }
 
+    /// Another execution has begun: an interrupt is about that one.
+    pub(super) fn begin(&self) {
+        let mut stage = lock(&self.stage);
+        if *stage == Stage::Over {
+            *stage = Stage::Running;
+        }
+    }
+
     /// The execution has ended: from now on an interrupt leaves.
     pub(super) fn end(&self) {
         let mut stage = lock(&self.stage);

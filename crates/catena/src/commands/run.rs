@@ -36,7 +36,7 @@ use crate::{
     view::{self, View},
 };
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:\n  catena run examples/data-pipeline/chain.yaml\n  \
                         catena run deploy.yaml --set region=eu --key release-42\n  \
                         catena run --file fetch.py\n  \
@@ -147,25 +147,24 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
     let schedules = args.schedule.schedules(&version.chain);
-    let is_scheduled =
-        !args.once && (!schedules.is_empty() || scheduled::had_schedules(&locations, &version)?);
-    scheduled::expect_no_key(args, is_scheduled && !schedules.is_empty())?;
+    scheduled::expect_no_key(args, !args.once && !schedules.is_empty())?;
     let mut host = Host::reach(&locations, Reach::All)?;
-    if is_scheduled {
+    if !args.once && (!schedules.is_empty() || scheduled::had_schedules(&*host.store(&locations)?, &version)?)
+    {
         let begin = scheduled::begin(&schedules);
         let plan =
             scheduled::Plan { version: Arc::clone(&version), schedules, params: params.clone(), begin };
         if let Some(hosting) = scheduled::Hosting::start(args, &locations, &mut host, plan)? {
-            return Ok(Way::Scheduled(hosting.with(host)));
+            return Ok(Way::Scheduled(Box::new(hosting.with(host))));
         }
     }
-    Running::start(args, locations, host, version, params).map(Way::Plain)
+    Running::start(args, locations, host, version, params).map(Box::new).map(Way::Plain)
 }
 
 /// What there is to follow.
 enum Way<'a> {
-    Plain(Running<'a>),
-    Scheduled(scheduled::Followed<'a>),
+    Plain(Box<Running<'a>>),
+    Scheduled(Box<scheduled::Followed<'a>>),
 }
 
 impl RunArgs {
@@ -376,6 +375,23 @@ impl<'a> Running<'a> {
             other => output::json(&other),
         }
     }
+}
+
+/// Follows an execution that was started otherwise, as `run` follows its own.
+pub(super) fn follow_execution(
+    locations: Locations,
+    host: Host,
+    execution: ExecutionId,
+    output: Format,
+) -> Result<Code, Failure> {
+    let args = RunArgs { output, once: true, ..RunArgs::default() };
+    tell_host(&host);
+    talk!("execution {execution}");
+    let interrupts = watch_interrupts(&locations, &host, execution)?;
+    let state = hosting::fresh_state(&*host.store(&locations)?, execution)?;
+    let running = Running { args: &args, locations, host, execution, state, interrupts };
+    let (end, _host) = running.follow(Vec::new());
+    end
 }
 
 fn tell_host(host: &Host) {

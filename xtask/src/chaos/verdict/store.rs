@@ -114,7 +114,8 @@ fn doctor(store: &SqliteStore, findings: &mut Findings) -> Result<()> {
         let promise = match finding {
             Finding::File(_) | Finding::Value { .. } | Finding::Projection { .. } => Promise::Survives,
             Finding::Journal { .. } => Promise::EndsOnce,
-            Finding::Forgotten { .. } => Promise::NothingForgotten,
+            Finding::Forgotten { .. } | Finding::Asleep { .. } => Promise::NothingForgotten,
+            Finding::Fire { .. } => Promise::Survives,
         };
         findings.add(promise, "doctor is content", format!("{finding:?}"));
     }

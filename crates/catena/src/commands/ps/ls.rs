@@ -1,10 +1,15 @@
-//! `catena ps ls`: executions, the latest first.
+//! `catena ps ls`: executions, the latest first, and the chains that will start by themselves.
 
-use catena_store::{ExecutionFilter, ExecutionRow, Store};
+use catena_core::{
+    Timestamp,
+    status::{ExecutionStatus, ScheduleStatus},
+};
+use catena_store::{ExecutionFilter, ExecutionRow, ScheduleRow, Store, sqlite::SqliteStore};
 use clap::Args;
 
 use crate::{
-    args::Format,
+    args::{Format, Label, instant},
+    commands::schedule::{ScheduleDto, print_table},
     document::ExecutionsDocument,
     exit::{Code, Failure},
     home::Locations,
@@ -12,11 +17,22 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  catena ps ls --chain data-pipeline")]
+#[command(
+    after_help = "Examples:\n  catena ps ls --chain data-pipeline\n  catena ps ls --status failed --since 2h"
+)]
 pub(super) struct LsArgs {
     /// Only executions of this chain
     #[arg(long)]
     chain: Option<String>,
+    /// Only executions of chains with this label
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<Label>,
+    /// Only executions with this status
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Option<ExecutionStatus>,
+    /// Only executions since then: a time, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
     /// Only executions that have not ended
     #[arg(long)]
     unfinished: bool,
@@ -32,36 +48,88 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
     let filter = ExecutionFilter {
         chain: args.chain.clone(),
         unfinished_only: args.unfinished,
+        status: args.status,
+        labels: args.label.iter().map(|label| (label.name.clone(), label.value.clone())).collect(),
+        since: args.since,
         limit: Some(args.limit),
         ..ExecutionFilter::default()
     };
     // No store yet is no error to somebody who only asks what is there.
     let reader = if hosting::has_store(locations)? { Some(hosting::reader(locations)?) } else { None };
     let rows = reader.as_ref().map(|reader| reader.executions(&filter)).transpose()?.unwrap_or_default();
+    let schedules = reader.as_ref().map(|reader| args.schedules(reader)).transpose()?.unwrap_or_default();
     match args.output {
-        Format::Json | Format::Jsonl => output::json(&match &reader {
-            Some(reader) => ExecutionsDocument::new(reader, &rows)?,
-            None => ExecutionsDocument::none(),
-        })?,
-        Format::Text if rows.is_empty() => talk!("{}", args.nothing()),
+        Format::Json | Format::Jsonl => {
+            let document = match &reader {
+                Some(reader) => ExecutionsDocument::new(reader, &rows)?,
+                None => ExecutionsDocument::none(),
+            };
+            output::json(&document.with_schedules(schedules.iter().map(ScheduleDto::from)))?;
+        }
+        Format::Text if rows.is_empty() && schedules.is_empty() => talk!("{}", args.nothing()),
+        Format::Text if rows.is_empty() => print_table(&schedules)?,
         Format::Text => {
             let heading = ["ID", "CHAIN", "STATUS", "STARTED", "TOOK"].map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = [heading].into_iter().chain(rows.iter().map(line)).collect();
             output::raw(output::table(&lines).as_bytes())?;
+            if !schedules.is_empty() {
+                output::line("")?;
+            }
+            print_table(&schedules)?;
         }
     }
     Ok(Code::Completed)
 }
 
 impl LsArgs {
+    /// The schedules that may still start something; they have neither status nor time of an execution.
+    fn schedules(&self, reader: &SqliteStore) -> Result<Vec<ScheduleRow>, Failure> {
+        if self.unfinished || self.status.is_some() || self.since.is_some() {
+            return Ok(Vec::new());
+        }
+        let chains = reader.chains()?;
+        let has_labels = |name: &str| {
+            let of = chains.iter().find(|chain| chain.name == name).map(|chain| &chain.labels);
+            self.label.iter().all(|label| of.is_some_and(|of| of.get(&label.name) == Some(&label.value)))
+        };
+        let mut rows = reader.schedules()?;
+        rows.retain(|row| {
+            matches!(row.status, ScheduleStatus::Active | ScheduleStatus::Paused)
+                && self.chain.as_ref().is_none_or(|chain| row.chain == *chain)
+                && has_labels(&row.chain)
+        });
+        Ok(rows)
+    }
+
     /// What was asked for and is not there: others may be.
     fn nothing(&self) -> String {
         let of_chain = self.chain.as_ref().map(|chain| format!(" of chain `{chain}`")).unwrap_or_default();
+        if self.status.is_some() || self.since.is_some() || !self.label.is_empty() {
+            return format!("no such executions{of_chain}; `catena ps ls` lists all");
+        }
         match (self.unfinished, &self.chain) {
             (true, _) => format!("no unfinished executions{of_chain}; `catena ps ls` lists all"),
             (false, Some(_)) => format!("no executions{of_chain}; `catena ps ls` lists all"),
             (false, None) => "no executions; `catena run FILE` starts one".to_owned(),
         }
+    }
+}
+
+fn status(word: &str) -> Result<ExecutionStatus, String> {
+    ExecutionStatus::parse(word).ok_or_else(|| {
+        let known: Vec<&str> = ExecutionStatus::ALL.iter().map(|status| status.as_str()).collect();
+        format!("`{word}` is no status of an execution: {}", known.join(", "))
+    })
+}
+
+/// An instant, or how long ago it is.
+fn since(text: &str) -> Result<Timestamp, String> {
+    match catena_spec::duration_ms(text) {
+        Some(ms) => {
+            let now = jiff::Timestamp::now().as_microsecond();
+            Ok(Timestamp(now.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000))))
+        }
+        None => instant(text).map_err(|error| format!("{error}, or how long ago, such as 2h")),
     }
 }
 

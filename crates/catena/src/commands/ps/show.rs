@@ -1,8 +1,8 @@
 //! `catena ps show`: one execution with its steps.
 
-use catena_core::ExecutionId;
+use catena_core::{Event, ExecutionId, event::Trigger};
 use catena_engine::read_state;
-use catena_store::Store;
+use catena_store::{Entry, Store};
 use clap::Args;
 
 use super::execution_id;
@@ -29,13 +29,16 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
     let reader = hosting::reader(locations)?;
     let id = hosting::resolve(&reader, args.id)?;
     let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
-    let (state, _) = read_state(&reader, id)?;
-    let document = ExecutionDocument::new(&reader, &state, Vec::new())?;
+    let (state, entries) = read_state(&reader, id)?;
+    let document = ExecutionDocument::new(&reader, &state, Vec::new())?.with_origin(&entries);
     if args.output != Format::Text {
         output::json(&document)?;
         return Ok(Code::Completed);
     }
     output::line(&format!("execution {} of {}: {}", row.id, row.chain, state.status()))?;
+    if let Some(origin) = entries.first().and_then(origin) {
+        output::line(&origin)?;
+    }
     if let Some(error) = &row.error {
         output::line(&format!("  {}: {}", error.kind, error.message))?;
     }
@@ -43,6 +46,21 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
     let lines: Vec<Vec<String>> = [heading].into_iter().chain(document.steps.iter().map(line)).collect();
     output::raw(output::table(&lines).as_bytes())?;
     Ok(Code::Completed)
+}
+
+/// Who started it, when, and what for.
+fn origin(first: &Entry) -> Option<String> {
+    let Event::ExecutionCreated { trigger, .. } = &first.event else { return None };
+    let (at, by) = (output::local(first.at), first.actor.as_str());
+    let what = match trigger {
+        Trigger::Manual => String::new(),
+        Trigger::Schedule { schedule, at } => format!(", schedule {schedule} at {}", output::local(*at)),
+        Trigger::RunNow { schedule } => format!(", schedule {schedule}, run now"),
+        Trigger::Backfill { schedule, at } => {
+            format!(", schedule {schedule}, backfill of {}", output::local(*at))
+        }
+    };
+    Some(format!("  created {at} by {by}{what}"))
 }
 
 fn line(step: &StepDto) -> Vec<String> {

@@ -44,12 +44,9 @@ pub(super) fn begin(schedules: &[Schedule]) -> Begin {
 }
 
 /// Whether the store has schedules of the chain, which the definition may no longer have.
-pub(super) fn had_schedules(locations: &Locations, version: &Version) -> Result<bool, Failure> {
-    if !hosting::has_store(locations)? {
-        return Ok(false);
-    }
-    let rows = hosting::reader(locations)?.schedules()?;
-    Ok(rows.iter().any(|row| row.chain == version.chain.name.as_str() && row.status != ScheduleStatus::Ended))
+pub(super) fn had_schedules(store: &dyn Store, version: &Version) -> Result<bool, Failure> {
+    let name = version.chain.name.as_str();
+    Ok(store.schedules()?.iter().any(|row| row.chain == name && row.status != ScheduleStatus::Ended))
 }
 
 /// A key makes one start idempotent, and a schedule makes many.
@@ -125,6 +122,8 @@ impl<'a> Hosting<'a> {
         let current = Arc::new(Current::default());
         current.set(None, host);
         let interrupts = watch(&chain, Arc::clone(&current))?;
+        // Until the first execution there is nothing to cancel.
+        interrupts.end();
         let own = scheduled.schedules.iter().map(|one| one.id).collect();
         let locations = locations.clone();
         Ok(Some(Self { args, locations, chain, own, news, first, current, interrupts }))
@@ -198,6 +197,7 @@ impl<'a> Hosting<'a> {
     fn running(&self, host: Host, execution: ExecutionId) -> Result<Running<'a>, Failure> {
         talk!("execution {execution} of {}", self.chain);
         self.current.set(Some(execution), &host);
+        self.interrupts.begin();
         let state = hosting::fresh_state(&*host.store(&self.locations)?, execution)?;
         let (locations, interrupts) = (self.locations.clone(), self.interrupts.clone());
         Ok(Running { args: self.args, locations, host, execution, state, interrupts })

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::commands::preview::Times;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(in crate::commands) struct TimeArgs {
     /// Start again and again, in seconds or as 1h30m, from start to start; 0 is once
     #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
