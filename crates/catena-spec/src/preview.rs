@@ -7,10 +7,6 @@ use catena_core::schedule::Schedule;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
     pub name: String,
-    /// The delay of the first start, as the definition says it.
-    pub after_ms: Option<u64>,
-    /// From start to start; none for what runs once.
-    pub every_ms: Option<u64>,
     /// When executions start by themselves.
     pub schedules: Vec<Schedule>,
     pub steps: Vec<PreviewStep>,

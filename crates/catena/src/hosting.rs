@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catena_core::{ExecutionId, ScheduleId, State, Timestamp};
+use catena_core::{ExecutionId, ScheduleId, State, Timestamp, status::ScheduleStatus};
 use catena_engine::{
     Announcement, Backfilled, Engine, Error, Reach, ScheduleFollower, ScheduleRequest, Scheduled, Standing,
     StartRequest, Started,
@@ -13,6 +13,7 @@ use catena_store::{Actor, Entry, InboxCommand, Store, sqlite::SqliteStore};
 use crate::{
     exit::{Code, Failure},
     home::Locations,
+    output,
 };
 
 /// How often a host that has just gone, is just coming, or hosts for a moment only is asked for again: longer
@@ -290,11 +291,27 @@ pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<Executio
         return Ok(number);
     }
     let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
-    let latest = chain.as_ref().and_then(|chain| chain.last_execution).ok_or_else(|| unknown(number))?;
-    if let Some(chain) = chain {
-        talk!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
-    }
+    let chain = chain.ok_or_else(|| unknown(number))?;
+    let Some(latest) = chain.last_execution else {
+        let next = next_of_unstarted(store, number)?.map(output::local);
+        let when = next.map(|at| format!("; it starts at {at}")).unwrap_or_default();
+        let message = format!("{number} is the chain {}, which has not run yet{when}", chain.name);
+        return Err(Failure::new(Code::NotFound, message).next("catena ps ls, which shows what is scheduled"));
+    };
+    talk!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
     Ok(latest)
+}
+
+/// When the chain of a number starts for the first time, if it has not yet and will.
+pub(crate) fn next_of_unstarted(
+    store: &dyn Store,
+    number: ExecutionId,
+) -> Result<Option<Timestamp>, Failure> {
+    let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
+    let Some(chain) = chain.filter(|chain| chain.last_execution.is_none()) else { return Ok(None) };
+    let rows = store.schedules()?;
+    let of_chain = rows.iter().filter(|row| row.chain == chain.name && row.status == ScheduleStatus::Active);
+    Ok(of_chain.filter_map(|row| row.next_at).min())
 }
 
 pub(crate) fn unknown(execution: ExecutionId) -> Failure {

@@ -18,6 +18,8 @@ mod init;
 mod log;
 #[path = "cli/preview.rs"]
 mod preview;
+#[path = "cli/realms.rs"]
+mod realms;
 #[path = "cli/schedules.rs"]
 mod schedules;
 #[path = "cli/start.rs"]

@@ -117,6 +117,14 @@ impl Schedule {
     pub fn every(every_ms: u64, after_ms: Option<u64>) -> Self {
         Self { after_ms, ..Self::new(Timing::Every { every_ms }) }
     }
+
+    /// From start to start, for what is said that way; 0 is once.
+    pub fn every_ms(&self) -> Option<u64> {
+        match self.timing {
+            Timing::Every { every_ms } => Some(every_ms),
+            Timing::Once { .. } | Timing::Calendar { .. } | Timing::Cron { .. } => None,
+        }
+    }
 }
 
 /// In a few words, for a table: `every 1h`, `daily at 05:00:00, America/New_York`.

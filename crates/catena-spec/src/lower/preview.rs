@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use catena_core::chain::ChainName;
-use catena_core::schedule::{Schedule, Timing};
+use catena_core::schedule::Schedule;
 
 use super::code::{Decoded, decode, language_of};
 use super::context::Context;
@@ -17,15 +17,8 @@ impl Context<'_> {
         schedules: Vec<Schedule>,
         block: &BlockOutline<'_>,
     ) -> Preview {
-        let every = |schedule: &Schedule| match schedule.timing {
-            Timing::Every { every_ms } => Some((every_ms, schedule.after_ms)),
-            Timing::Once { .. } | Timing::Calendar { .. } | Timing::Cron { .. } => None,
-        };
-        let every = schedules.iter().find_map(every);
         Preview {
             name: name.as_str().to_owned(),
-            after_ms: every.and_then(|(_, after_ms)| after_ms),
-            every_ms: every.map(|(every_ms, _)| every_ms).filter(|every| *every > 0),
             schedules,
             steps: block.steps.iter().map(|step| self.preview_step(step)).collect(),
         }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use catena_core::schedule::Schedule;
 use catena_spec::{Checked, Colour, Files, Source, dto::ProblemDto, render};
 use catena_store::{StepFile, Version};
 
@@ -61,6 +62,11 @@ impl Definition {
     pub(crate) fn problems(&self) -> Vec<ProblemEntry> {
         let problems = self.checked.problems.iter();
         problems.map(|problem| ProblemEntry::Definition(ProblemDto::new(problem, &self.source))).collect()
+    }
+
+    /// When executions start by themselves, as the definition says.
+    pub(crate) fn schedules(&self) -> &[Schedule] {
+        self.checked.preview.as_ref().map(|preview| &*preview.schedules).unwrap_or_default()
     }
 
     /// Shows the problems as a person reads them.

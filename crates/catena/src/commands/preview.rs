@@ -1,6 +1,7 @@
 //! `catena run --dry-run`: what a definition would do, told without storing or running any of it.
 
-use catena_spec::{Concurrency, PreviewStep, concurrency};
+use catena_core::schedule::{Schedule, Timing};
+use catena_spec::{Concurrency, Preview, PreviewStep, concurrency};
 use serde::Serialize;
 
 use super::definition::Definition;
@@ -28,6 +29,12 @@ struct PreviewDto {
     after: f64,
     /// Seconds from start to start; absent for what runs once.
     every: Option<f64>,
+    /// What starts by the calendar, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    schedules: Vec<String>,
+    /// The first start is on a date, rather than at once.
+    #[serde(skip)]
+    is_dated: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,28 +48,15 @@ struct StepDto {
     depends_on: Vec<String>,
 }
 
-/// When it would start, said on the command line rather than in the definition.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Times {
-    pub(super) after_ms: Option<u64>,
-    pub(super) every_ms: Option<u64>,
-}
-
+/// `schedules` are those that hold, which the command line may say rather than the definition.
 pub(super) fn show(
     definition: &Definition,
-    times: Times,
+    schedules: &[Schedule],
     format: Format,
     problems: Vec<ProblemEntry>,
 ) -> Result<Code, Failure> {
     let preview = definition.checked.preview.as_ref().expect("a definition without an error has a preview");
-    let every_ms = times.every_ms.or(preview.every_ms).filter(|every| *every > 0);
-    let after_ms = times.after_ms.or(preview.after_ms).unwrap_or(0);
-    let preview = PreviewDto {
-        name: preview.name.clone(),
-        steps: preview.steps.iter().map(StepDto::from).collect(),
-        after: seconds(after_ms),
-        every: every_ms.map(seconds),
-    };
+    let preview = PreviewDto::new(preview, schedules);
     match format {
         Format::Text => output::raw(preview.text().as_bytes())?,
         Format::Json | Format::Jsonl => output::json(&PreviewDocument { schema: SCHEMA, preview, problems })?,
@@ -86,7 +80,25 @@ impl From<&PreviewStep> for StepDto {
     }
 }
 
+/// The preview as a person reads it.
+pub(super) fn text(definition: &Definition, schedules: &[Schedule]) -> Option<String> {
+    definition.checked.preview.as_ref().map(|preview| PreviewDto::new(preview, schedules).text())
+}
+
 impl PreviewDto {
+    fn new(preview: &Preview, schedules: &[Schedule]) -> Self {
+        let by_calendar = schedules.iter().filter(|schedule| schedule.every_ms().is_none());
+        let every_ms = schedules.iter().find_map(Schedule::every_ms).filter(|every| *every > 0);
+        Self {
+            name: preview.name.clone(),
+            steps: preview.steps.iter().map(StepDto::from).collect(),
+            after: seconds(schedules.first().and_then(|schedule| schedule.after_ms).unwrap_or(0)),
+            every: every_ms.map(seconds),
+            schedules: by_calendar.map(ToString::to_string).collect(),
+            is_dated: matches!(schedules.first(), Some(Schedule { timing: Timing::Once { .. }, .. })),
+        }
+    }
+
     fn text(&self) -> String {
         let mut text =
             format!("📋 Processing multi-step task: {}\nSteps: {}\n\n", self.name, self.steps.len());
@@ -100,12 +112,16 @@ impl PreviewDto {
         }
         text.push('\n');
         match self.after {
+            0.0 if self.is_dated => {}
             0.0 => text += "First run: at once\n",
             1.0 => text += "First run: in 1 second\n",
             after => text += &format!("First run: in {after} seconds\n"),
         }
         if let Some(every) = self.every {
             text += &format!("Repeat every: {every} seconds ({})\n", in_minutes(every));
+        }
+        for schedule in &self.schedules {
+            text += &format!("Schedule: {schedule}\n");
         }
         text
     }

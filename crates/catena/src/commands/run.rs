@@ -3,6 +3,7 @@
 //!
 //! A chain with schedules is hosted until they have no start left: `run/scheduled.rs`.
 
+mod realms;
 mod scheduled;
 
 use std::{
@@ -129,7 +130,8 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         }
         return Err(failure);
     }
-    preview::show(&definition, args.schedule.times(), args.output, definition.problems())
+    let schedules = args.schedule.schedules(definition.schedules());
+    preview::show(&definition, &schedules, args.output, definition.problems())
 }
 
 /// The way to an execution, and the problems of its definition.
@@ -143,10 +145,13 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
         *problems = problems.drain(..).map(ProblemEntry::into_refusal).collect();
         return Err(args.refused(&definition, &refusal));
     }
+    let schedules = args.schedule.schedules(definition.schedules());
+    if realms::is_asked_for(args) {
+        realms::tell_preview(&definition, &schedules);
+    }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let locations = Locations::find(place)?;
-    let schedules = args.schedule.schedules(&version.chain);
     scheduled::expect_no_key(args, !args.once && !schedules.is_empty())?;
     let mut host = Host::reach(&locations, Reach::All)?;
     if !args.once && (!schedules.is_empty() || scheduled::had_schedules(&*host.store(&locations)?, &version)?)
@@ -247,6 +252,9 @@ impl<'a> Running<'a> {
         let started = host.start_once(request, &locations)?;
         if !args.once {
             host.host_schedules();
+        }
+        if realms::is_asked_for(args) {
+            realms::tell_started(&version.chain, &*host.store(&locations)?)?;
         }
         let execution = started.execution;
         let again = if started.is_new || args.key.is_none() { "" } else { ", started before with this key" };

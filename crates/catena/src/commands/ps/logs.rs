@@ -40,6 +40,9 @@ pub(super) struct LogsArgs {
 
 pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
+    if args.follow {
+        wait_for_first(&reader, args.id)?;
+    }
     let id = hosting::resolve(&reader, args.id)?;
     let wanted = args.step.as_deref().map(|step| Wanted::find(step, &reader, id, args.follow)).transpose()?;
     let mut printer = Printer { args, wanted, id, locations, read: BTreeMap::new(), last: None };
@@ -55,6 +58,19 @@ pub(super) fn run(args: &LogsArgs, locations: &Locations) -> Result<Code, Failur
         }
     }
     Ok(Code::Completed)
+}
+
+/// Who follows a chain that will start by itself waits for its first execution.
+fn wait_for_first(reader: &SqliteStore, number: ExecutionId) -> Result<(), Failure> {
+    let mut told = false;
+    while let Some(next) = hosting::next_of_unstarted(reader, number)? {
+        if !told {
+            talk!("waiting for the first execution: {}", output::local(next));
+            told = true;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
 }
 
 /// The step whose logs are asked for.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Label, instant},
-    commands::schedule::{ScheduleDto, print_table},
+    commands::schedule::ScheduleDto,
     document::ExecutionsDocument,
     exit::{Code, Failure},
     home::Locations,
@@ -64,10 +64,10 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
                 Some(reader) => ExecutionsDocument::new(reader, &rows)?,
                 None => ExecutionsDocument::none(),
             };
-            output::json(&document.with_schedules(schedules.iter().map(ScheduleDto::from)))?;
+            output::json(&document.with_schedules(schedules.iter().map(|(_, row)| ScheduleDto::from(row))))?;
         }
         Format::Text if rows.is_empty() && schedules.is_empty() => talk!("{}", args.nothing()),
-        Format::Text if rows.is_empty() => print_table(&schedules)?,
+        Format::Text if rows.is_empty() => print_scheduled(&schedules)?,
         Format::Text => {
             let heading = ["ID", "CHAIN", "STATUS", "STARTED", "TOOK"].map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = [heading].into_iter().chain(rows.iter().map(line)).collect();
@@ -75,7 +75,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
             if !schedules.is_empty() {
                 output::line("")?;
             }
-            print_table(&schedules)?;
+            print_scheduled(&schedules)?;
         }
     }
     Ok(Code::Completed)
@@ -83,7 +83,7 @@ pub(super) fn run(args: &LsArgs, locations: &Locations) -> Result<Code, Failure>
 
 impl LsArgs {
     /// The schedules that may still start something; they have neither status nor time of an execution.
-    fn schedules(&self, reader: &SqliteStore) -> Result<Vec<ScheduleRow>, Failure> {
+    fn schedules(&self, reader: &SqliteStore) -> Result<Vec<(u64, ScheduleRow)>, Failure> {
         if self.unfinished || self.status.is_some() || self.since.is_some() {
             return Ok(Vec::new());
         }
@@ -98,7 +98,9 @@ impl LsArgs {
                 && self.chain.as_ref().is_none_or(|chain| row.chain == *chain)
                 && has_labels(&row.chain)
         });
-        Ok(rows)
+        let number =
+            |row: &ScheduleRow| chains.iter().find(|chain| chain.name == row.chain).map_or(0, |it| it.id);
+        Ok(rows.into_iter().map(|row| (number(&row), row)).collect())
     }
 
     /// What was asked for and is not there: others may be.
@@ -113,6 +115,28 @@ impl LsArgs {
             (false, None) => "no executions; `catena run FILE` starts one".to_owned(),
         }
     }
+}
+
+/// Chains that start by themselves, each with its number: what `ps logs` takes for the latest execution.
+fn print_scheduled(rows: &[(u64, ScheduleRow)]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let heading =
+        ["ID", "SCHEDULED CHAIN", "SCHEDULE", "WHEN", "STATUS", "NEXT START"].map(str::to_owned).to_vec();
+    let line = |(number, row): &(u64, ScheduleRow)| {
+        let next = row.next_at.filter(|_| row.status == ScheduleStatus::Active);
+        vec![
+            number.to_string(),
+            row.chain.clone(),
+            row.id.to_string(),
+            row.definition.to_string(),
+            row.status.to_string(),
+            next.map(output::local).unwrap_or_default(),
+        ]
+    };
+    let lines: Vec<Vec<String>> = [heading].into_iter().chain(rows.iter().map(line)).collect();
+    output::raw(output::table(&lines).as_bytes())
 }
 
 fn status(word: &str) -> Result<ExecutionStatus, String> {

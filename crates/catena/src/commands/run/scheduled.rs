@@ -14,7 +14,7 @@ use catena_core::{
 use catena_engine::{Begin, Change, Engine, Error, First, Reach, ScheduleRequest, Scheduled};
 use catena_store::{ExecutionFilter, FireFilter, ScheduleRow, Store, Version, sqlite::SqliteStore};
 
-use super::{Choice, Interrupts, RunArgs, Running, leave_now, tell_host};
+use super::{Choice, Interrupts, RunArgs, Running, leave_now, realms, tell_host};
 use crate::{
     exit::{Code, Failure},
     home::Locations,
@@ -105,11 +105,17 @@ impl<'a> Hosting<'a> {
         plan: Plan,
     ) -> Result<Option<Self>, Failure> {
         let Plan { version, schedules, params, begin } = plan;
-        let chain = version.chain.name.as_str().to_owned();
+        let definition = Arc::clone(&version);
+        let chain = definition.chain.name.as_str().to_owned();
         let actor = hosting::actor();
         let request = ScheduleRequest { version, schedules: schedules.clone(), params, actor, begin };
         let (scheduled, news) = submit(host, locations, &request)?;
-        tell_scheduled(&chain, &schedules, &scheduled);
+        if realms::is_asked_for(args) && !scheduled.schedules.is_empty() {
+            realms::tell_scheduled(&definition.chain, &schedules, &scheduled);
+        } else {
+            tell_scheduled(&chain, &schedules, &scheduled);
+        }
+        tell_ended(&chain, &scheduled);
         if scheduled.schedules.is_empty() {
             return Ok(None);
         }
@@ -291,6 +297,9 @@ fn tell_scheduled(chain: &str, schedules: &[Schedule], scheduled: &Scheduled) {
         };
         talk!("schedule {} of {chain}, chain {}: {schedule}{what}", answer.id, scheduled.chain);
     }
+}
+
+fn tell_ended(chain: &str, scheduled: &Scheduled) {
     for id in &scheduled.ended {
         talk!("schedule {id} of {chain} has ended: the definition no longer has it");
     }

@@ -127,8 +127,7 @@ impl NextArgs {
             let failure = Failure::told(Code::Definition).next_if(self.output == Format::Text, next);
             return Err(Refusal { failure, problems });
         }
-        let preview = definition.checked.preview.as_ref();
-        let schedules = preview.map(|preview| preview.schedules.clone()).unwrap_or_default();
+        let schedules = definition.schedules().to_vec();
         if schedules.is_empty() {
             let failure = Failure::new(Code::Definition, "the chain has no schedule");
             return Err(failure.next("add `schedule: {frequency: daily, time: \"05:00\"}` to it").into());

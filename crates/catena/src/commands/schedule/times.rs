@@ -1,12 +1,7 @@
 //! `--every` and `--after` of `catena run`: a schedule on the command line, in place of the chain's own.
 
-use catena_core::{
-    Chain,
-    schedule::{Schedule, Timing},
-};
+use catena_core::schedule::{Schedule, Timing};
 use clap::Args;
-
-use crate::commands::preview::Times;
 
 #[derive(Debug, Default, Args)]
 pub(in crate::commands) struct TimeArgs {
@@ -19,13 +14,9 @@ pub(in crate::commands) struct TimeArgs {
 }
 
 impl TimeArgs {
-    pub(in crate::commands) fn times(&self) -> Times {
-        Times { after_ms: self.after, every_ms: self.every }
-    }
-
     /// When executions of the chain start by themselves: as the chain says, where the command line says nothing else.
-    pub(in crate::commands) fn schedules(&self, chain: &Chain) -> Vec<Schedule> {
-        let mut schedules = chain.schedules.clone();
+    pub(in crate::commands) fn schedules(&self, own: &[Schedule]) -> Vec<Schedule> {
+        let mut schedules = own.to_vec();
         if let Some(every_ms) = self.every {
             let after_ms = schedules.first().and_then(|schedule| schedule.after_ms);
             schedules = vec![Schedule::every(every_ms, after_ms)];
