@@ -28,10 +28,14 @@ pub enum Fault {
     NotAttached,
     /// What a dead helper left goes on beside its successor's.
     StraysLeft,
+    /// The start of an execution does not take the instant with it that it is for.
+    InstantForgotten,
+    /// A pause holds nothing up.
+    PauseIgnored,
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::ActBeforeCommit, "act_before_commit"),
         (Self::AcknowledgeBeforeCommit, "acknowledge_before_commit"),
         (Self::NoSync, "no_sync"),
@@ -44,6 +48,8 @@ impl Fault {
         (Self::TimeLimitIgnored, "time_limit_ignored"),
         (Self::NotAttached, "not_attached"),
         (Self::StraysLeft, "strays_left"),
+        (Self::InstantForgotten, "instant_forgotten"),
+        (Self::PauseIgnored, "pause_ignored"),
     ];
 }
 

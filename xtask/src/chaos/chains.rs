@@ -11,6 +11,15 @@ use super::random::Random;
 /// The key of the chain that keeps an engine busy from the first kill to the last.
 pub(super) const KEEPER: &str = "keeper";
 
+/// The chain with a schedule.
+pub(super) const TICK: &str = "tick";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ticks {
+    EverySecond,
+    NoMore,
+}
+
 /// What the steps of all chains need to know.
 #[derive(Clone, Debug)]
 pub(super) struct Reporting {
@@ -49,18 +58,24 @@ pub(super) enum Kind {
     Backoff,
     /// A time limit that outlives several engines.
     Limit,
+    /// `wait` steps, and pauses before the next step.
+    Wait,
+    /// A step that is tried again until all its time is over.
+    Total,
 }
 
 /// In the order in which they come; what waits for a timer more often, since most kills meet something else.
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 23] = [
     Kind::Sequence,
     Kind::Retry,
     Kind::Long,
+    Kind::Wait,
     Kind::Continue,
     Kind::Fail,
     Kind::Group,
     Kind::Retry,
     Kind::Backoff,
+    Kind::Wait,
     Kind::Each,
     Kind::Parallel,
     Kind::Retry,
@@ -71,6 +86,8 @@ const KINDS: [Kind; 19] = [
     Kind::File,
     Kind::Patient,
     Kind::Long,
+    Kind::Wait,
+    Kind::Total,
     Kind::Retry,
 ];
 
@@ -78,7 +95,7 @@ impl Kind {
     /// How an execution of it ends that nobody cancels.
     pub(super) fn end(self) -> &'static str {
         match self {
-            Self::Continue | Self::Timeout | Self::Limit => "completed_with_errors",
+            Self::Continue | Self::Timeout | Self::Limit | Self::Total => "completed_with_errors",
             Self::Fail => "failed",
             Self::Rollback => "rolled_back",
             Self::Sequence
@@ -90,7 +107,8 @@ impl Kind {
             | Self::File
             | Self::Patient
             | Self::Long
-            | Self::Backoff => "completed",
+            | Self::Backoff
+            | Self::Wait => "completed",
         }
     }
 }
@@ -118,6 +136,19 @@ impl Draft {
         let each = json!({"items": items, "max_parallel": 1, "steps": [step]});
         let steps = json!([{"name": "each", "for_each": each}]);
         let definition = json!({"name": KEEPER, "params": {"key": {"type": "string"}}, "steps": steps});
+        Self { kind: Kind::Sequence, definition, script: None }
+    }
+
+    /// The chain that starts by itself every second; without its schedule it ends the one that there was.
+    pub(super) fn ticking(ticks: Ticks, reporting: &Reporting) -> Self {
+        let step = json!({"name": "tick", "command": reporting.argv(&[("--ms", "300".into())])});
+        let definition = match ticks {
+            Ticks::EverySecond => json!({"name": TICK, "every": "1s", "steps": [step]}),
+            Ticks::NoMore => {
+                let params = json!({"key": {"type": "string", "default": ""}});
+                json!({"name": TICK, "params": params, "steps": [step]})
+            }
+        };
         Self { kind: Kind::Sequence, definition, script: None }
     }
 
@@ -218,6 +249,8 @@ impl Author<'_> {
             Kind::Long => self.lasting(),
             Kind::Backoff => self.backoff(),
             Kind::Limit => self.limit(),
+            Kind::Wait => self.wait(),
+            Kind::Total => self.total(),
             Kind::Timeout => {
                 let slow = self.command(&[("--ms", "20000".into())]);
                 let slow = with(slow, json!({"timeout": 0.4, "error_policy": "continue"}));
@@ -261,6 +294,26 @@ impl Author<'_> {
         let seconds = self.random.between(20, 35) as f64 / 10.0;
         let retry = json!({"max_attempts": 2, "initial_delay": 0.3, "backoff_factor": 1, "jitter": false});
         let slow = with(slow, json!({"timeout": seconds, "retry_config": retry, "error_policy": "continue"}));
+        json!([self.short_shell(), slow, self.short_shell()])
+    }
+
+    fn seconds(&mut self, low_ms: u64, high_ms: u64) -> f64 {
+        self.random.between(low_ms, high_ms) as f64 / 1_000.0
+    }
+
+    fn wait(&mut self) -> Json {
+        let first = with(self.short_shell(), json!({"run_next_after": self.seconds(300, 2_000)}));
+        let waits = [self.seconds(300, 1_500), self.seconds(1_000, 4_000)];
+        let [one, two] = waits.map(|seconds| json!({"wait": {"for": seconds.to_string()}}));
+        let branches = json!({"left": [one, self.short_command()], "right": [self.short_shell(), two]});
+        json!([first, {"name": "both", "parallel": {"branches": branches}}, self.short_command()])
+    }
+
+    fn total(&mut self) -> Json {
+        let slow = self.command(&[("--ms", "30000".into()), ("--leave-ms", "15000".into())]);
+        let timeout = json!({"attempt": "800ms", "total": self.seconds(2_000, 3_000)});
+        let retry = json!({"max_attempts": 50, "initial_delay": 0.3, "backoff_factor": 1, "jitter": false});
+        let slow = with(slow, json!({"timeout": timeout, "retry_config": retry, "error_policy": "continue"}));
         json!([self.short_shell(), slow, self.short_shell()])
     }
 

@@ -10,12 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use catena_core::{Event, event::Answer};
+use catena_core::{Event, event::Answer, status::ExecutionStatus};
 use catena_store::{ExecutionFilter, Store, sqlite::SqliteStore};
 use rustix::process::Signal;
 
 use super::{
-    chains::{Draft, KEEPER, Kind, Reporting},
+    chains::{Draft, KEEPER, Kind, Reporting, Ticks},
     engine::{Engines, Heard, Purpose, Site},
     helper, ledger,
     options::Options,
@@ -111,6 +111,9 @@ struct Driver {
     kinds: usize,
     keeper: PathBuf,
     stop: PathBuf,
+    tick: PathBuf,
+    /// Executions that were asked to pause, and not to go on.
+    held: Vec<u64>,
     keeper_number: Option<u64>,
     starts: Vec<Start>,
     cancelled: Vec<u64>,
@@ -147,7 +150,10 @@ impl Driver {
         let stop = site.work.join("stop");
         let keeper =
             Draft::keeper(&stop, options.kills(), &reporting).write(&site.work.join("chains"), KEEPER)?;
+        let tick = Draft::ticking(Ticks::EverySecond, &reporting).write(&site.work.join("chains"), "tick")?;
         Ok(Self {
+            tick,
+            held: Vec::new(),
             engines: Engines::new(site.clone()),
             reports: Tail { path: folder.join(oracle::LEDGER), at: 0 },
             end_max: if site.fault.is_some() { END_MAX_FAULTY } else { END_MAX },
@@ -242,6 +248,15 @@ impl Driver {
         if let Some((delay, which)) = round.cancel {
             orders.add(delay, Order::Cancel(which));
         }
+        if !self.held.is_empty() {
+            orders.add(Duration::from_millis(500), Order::Resume);
+        }
+        if let Some((delay, which)) = round.hold {
+            orders.add(delay, Order::Pause(which));
+        }
+        if let Some(delay) = round.tick {
+            orders.add(delay, Order::Tick);
+        }
         if let HelperFate::Killed(delay) = round.helper {
             orders.add(delay, Order::KillHelper);
         }
@@ -273,17 +288,36 @@ impl Driver {
                 }
             }
             Order::KillHelper => self.kill_helper()?,
+            Order::Tick => drop(self.engines.tick(&self.tick)?),
+            Order::Pause(which) => {
+                let unfinished = self.unfinished();
+                if !unfinished.is_empty() {
+                    let execution = unfinished[which as usize % unfinished.len()];
+                    self.engines.steer("pause", execution)?;
+                    self.held.push(execution);
+                }
+            }
+            Order::Resume => {
+                for execution in std::mem::take(&mut self.held) {
+                    self.engines.steer("resume", execution)?;
+                }
+            }
         }
         Ok(())
     }
 
     /// Executions that have not ended, as far as can be seen from here; without the keeper.
     fn unfinished(&self) -> Vec<u64> {
+        self.unfinished_with(|_| true)
+    }
+
+    fn unfinished_with(&self, is_meant: impl Fn(ExecutionStatus) -> bool) -> Vec<u64> {
         let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
         let rows =
             SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
         let rows = rows.unwrap_or_default();
-        rows.iter().filter(|row| row.chain != KEEPER).map(|row| row.id.0).collect()
+        let meant = rows.iter().filter(|row| row.chain != KEEPER && is_meant(row.status));
+        meant.map(|row| row.id.0).collect()
     }
 
     fn hear(&mut self, patience: Duration) -> Result<Option<Heard>> {
@@ -299,7 +333,7 @@ impl Driver {
                         }
                     }
                     Purpose::Cancel { execution } if status.success() => self.cancelled.push(*execution),
-                    Purpose::Cancel { .. } => {}
+                    Purpose::Cancel { .. } | Purpose::Steer | Purpose::Tick => {}
                 }
                 let said = said.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join(" | ");
                 if status.code() == Some(70) || said.contains("panicked at") {
@@ -437,9 +471,17 @@ impl Driver {
     /// After the last kill everything ends by itself, in an engine that nobody disturbs.
     fn let_end(&mut self) -> Result<()> {
         std::fs::write(&self.stop, "")?;
+        self.end_ticks()?;
         let begun = Instant::now();
         let mut is_asked = false;
+        let mut resumed = 0;
         loop {
+            // A pause may have been carried out after the resume, and a resume may have been killed.
+            if begun.elapsed().as_secs() >= resumed {
+                resumed = begun.elapsed().as_secs() + 2;
+                self.held = self.unfinished_with(|status| status == ExecutionStatus::Paused);
+                self.carry_out(Order::Resume)?;
+            }
             let unanswered: Vec<usize> =
                 (0..self.starts.len()).filter(|number| self.starts[*number].acknowledged.is_none()).collect();
             if is_asked && self.engines.pids().is_empty() && unanswered.is_empty() && self.all_ended() {
@@ -466,6 +508,16 @@ impl Driver {
             self.hear_for(Duration::from_millis(100))?;
         }
         self.look_at_logs()
+    }
+
+    /// The schedule ends with a version of its chain that has none. Before, whoever would store the other one again is
+    /// gone.
+    fn end_ticks(&mut self) -> Result<()> {
+        for pid in self.engines.of_tick() {
+            self.kill(pid)?;
+        }
+        let number = self.add_start(&Draft::ticking(Ticks::NoMore, &self.reporting))?;
+        self.carry_out(Order::Start(number))
     }
 
     fn all_ended(&self) -> bool {

@@ -48,6 +48,10 @@ pub(super) enum Purpose {
     Cancel {
         execution: u64,
     },
+    /// A pause, or going on after one.
+    Steer,
+    /// To host the schedule.
+    Tick,
 }
 
 /// What is heard of a process.
@@ -105,6 +109,24 @@ impl Engines {
         let mut command = self.site.command();
         command.args(["ps", "cancel", &execution.to_string()]);
         self.spawn(Purpose::Cancel { execution }, command)
+    }
+
+    /// `pause` or `resume`.
+    pub(super) fn steer(&mut self, verb: &str, execution: u64) -> Result<u32> {
+        let mut command = self.site.command();
+        command.args(["ps", verb, &execution.to_string()]);
+        self.spawn(Purpose::Steer, command)
+    }
+
+    pub(super) fn tick(&mut self, file: &std::path::Path) -> Result<u32> {
+        let mut command = self.site.command();
+        command.arg("run").arg(file);
+        self.spawn(Purpose::Tick, command)
+    }
+
+    pub(super) fn of_tick(&self) -> Vec<u32> {
+        let of_tick = self.processes.iter().filter(|(_, process)| process.purpose == Purpose::Tick);
+        of_tick.map(|(pid, _)| *pid).collect()
     }
 
     fn spawn(&mut self, purpose: Purpose, mut command: Command) -> Result<u32> {

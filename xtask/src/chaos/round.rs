@@ -38,10 +38,11 @@ pub(super) enum HelperFate {
 }
 
 impl HelperFate {
-    fn draw(random: &mut Random) -> Self {
-        match random.between(0, 9) {
-            0 | 1 => Self::Killed(random.millis(0, 1_500)),
-            2 => Self::KilledToo,
+    /// In three of ten rounds, so that a short run has some of each.
+    fn draw(number: u32, random: &mut Random) -> Self {
+        match number % 10 {
+            1 | 5 => Self::Killed(random.millis(0, 1_500)),
+            7 => Self::KilledToo,
             _ => Self::Lives,
         }
     }
@@ -60,6 +61,10 @@ pub(super) struct Round {
     /// What a host is asked to start while it is held up.
     pub(super) late: Option<Draft>,
     pub(super) helper: HelperFate,
+    /// Run the chain with a schedule; when.
+    pub(super) tick: Option<Duration>,
+    /// Pause an unfinished execution; when, and which.
+    pub(super) hold: Option<(Duration, u64)>,
     pub(super) pause: Duration,
 }
 
@@ -85,7 +90,9 @@ impl Round {
             starts,
             late: matches!(moment, Moment::Overtaken(_)).then(|| draft(random)),
             is_direct: random.one_in(3),
-            helper: HelperFate::draw(random),
+            helper: HelperFate::draw(number, random),
+            tick: (number == 0 || random.one_in(4)).then(|| random.millis(0, 400)),
+            hold: (number.is_multiple_of(4)).then(|| (random.millis(50, 700), random.between(0, 1_000))),
             repeat: random.one_in(4).then(|| random.between(0, 1_000)),
             cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
             pause: if random.one_in(2) { random.millis(0, 20) } else { random.millis(100, 500) },
@@ -98,6 +105,10 @@ pub(super) enum Order {
     Start(usize),
     Cancel(u64),
     KillHelper,
+    Tick,
+    Pause(u64),
+    /// All that were paused so far.
+    Resume,
 }
 
 /// What is to be done in a round, by time.

@@ -8,6 +8,7 @@ use crate::{
     chain::Work,
     event::{Answer, BlockEnd, Consequence, Event, Jump, Plan, Resolution},
     failure::Failure,
+    faults::{self, Fault},
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
     time::Timestamp,
     value::Value,
@@ -114,7 +115,7 @@ impl State {
                 Ok(())
             }
             Event::ExecutionPaused {} => {
-                self.set_paused(true);
+                self.set_paused(!faults::is_on(Fault::PauseIgnored));
                 Ok(())
             }
             Event::ExecutionResumed {} => {

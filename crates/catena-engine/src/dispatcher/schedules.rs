@@ -11,6 +11,7 @@ use catena_core::{
     ExecutionId, Loaded, ScheduleId, State, Timestamp,
     command::Start,
     event::Trigger,
+    faults::{self, Fault},
     schedule::{
         CatchUp, Overlap, Schedule,
         due::{self, Due, Gate, Instants, MakeUp, Situation},
@@ -381,6 +382,9 @@ impl Dispatcher {
         consequences.records.push(Record::NextNumber(self.next_number));
         consequences.fire = Some(Box::new(row.clone()));
         consequences.records.push(Record::Fire(Box::new(row)));
+        if faults::is_on(Fault::InstantForgotten) {
+            consequences.records.retain(|record| !matches!(record, Record::Fire(_) | Record::Schedule(_)));
+        }
         consequences.news.push(announcement(&schedule, News::Started { execution, at }));
         let outside = self.outside(self.slots.offer(execution, 0));
         let start = Start { version: head.version, params, trigger };

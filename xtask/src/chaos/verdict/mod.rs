@@ -3,6 +3,7 @@
 mod acknowledged;
 mod attempts;
 mod ends;
+mod schedules;
 mod store;
 mod time;
 
@@ -33,6 +34,8 @@ pub(super) enum Promise {
     EndsOnce = 3,
     /// Nothing unfinished is without an owner or a wake-up.
     NothingForgotten = 4,
+    /// An instant of a schedule starts at most one execution.
+    InstantOnce = 5,
 }
 
 impl fmt::Display for Promise {
@@ -63,6 +66,8 @@ pub(super) struct Outcome {
     attached: usize,
     /// Timers that fired.
     timers: usize,
+    /// Executions that a schedule started.
+    fires: usize,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -80,12 +85,22 @@ impl Outcome {
                 eprintln!("{promise}, {check}: {detail}");
             }
         }
-        let Self { kills, helper_kills, executions, attempts, cancels, lost, attached, timers, violations } =
-            self;
+        let Self {
+            kills,
+            helper_kills,
+            executions,
+            attempts,
+            cancels,
+            lost,
+            attached,
+            timers,
+            fires,
+            violations,
+        } = self;
         let mut stdout = std::io::stdout().lock();
         writeln!(
             stdout,
-            "kills {kills}, of the helper {helper_kills}, executions {executions}, attempts {attempts}, timers {timers}, \
+            "kills {kills}, of the helper {helper_kills}, executions {executions}, attempts {attempts}, timers {timers}, fires {fires}, \
              cancels {cancels}, attached {attached}, lost {lost}, violations {}",
             violations.len()
         )?;
@@ -121,6 +136,7 @@ pub(super) fn of(account: &Account) -> Result<Outcome> {
     acknowledged::check(account, &stored, &mut findings);
     let attached = attempts::check(&lives, &stored, &account.kills, &mut findings);
     let timers = time::check(&stored, &mut findings);
+    let fires = schedules::check(&account.store, &stored, &mut findings);
     attempts::check_effects(&account.effects, &mut findings)?;
     ends::check(account, &lives, &stored, &mut findings)?;
     Ok(Outcome {
@@ -128,6 +144,7 @@ pub(super) fn of(account: &Account) -> Result<Outcome> {
         helper_kills: account.kills.helpers.len(),
         attached,
         timers,
+        fires,
         executions: stored.executions.len(),
         attempts: stored.attempts(),
         cancels: account.cancelled.len(),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use catena_core::{Event, event::Answer};
+use catena_core::{
+    Event,
+    event::{Answer, Plan},
+};
 
 use super::{Findings, Promise, store::Stored};
 
@@ -10,11 +13,39 @@ use super::{Findings, Promise, store::Stored};
 pub(super) fn check(stored: &Stored, findings: &mut Findings) -> usize {
     let mut fired = 0;
     for (number, execution) in &stored.executions {
-        let mut waiting = BTreeMap::new();
+        let (mut waiting, mut delayed) = (BTreeMap::new(), BTreeMap::new());
+        let mut is_paused = false;
         for entry in &execution.entries {
             match &entry.event {
-                Event::RetryScheduled { visit, wake_at } => {
+                Event::RetryScheduled { visit, wake_at }
+                | Event::VisitEntered { visit, plan: Plan::Wait { until: wake_at }, .. } => {
                     waiting.insert(visit.0, wake_at.0);
+                }
+                Event::VisitCompleted { visit, .. } if waiting.contains_key(&visit.0) => {
+                    let detail = format!("execution {number}: {} did not wait", execution.address(visit.0));
+                    findings.add(Promise::NothingForgotten, "who waits is not started", detail);
+                }
+                Event::NextDelayed { frame, wake_at, .. } => {
+                    delayed.insert(*frame, wake_at.0);
+                }
+                Event::DelayElapsed { frame } => {
+                    fired += 1;
+                    let wake_at = delayed.remove(frame);
+                    if wake_at.is_none_or(|wake_at| entry.at.0 < wake_at) {
+                        let detail = format!("execution {number}: frame {frame:?} went on before its time");
+                        findings.add(Promise::NothingForgotten, "a timer fires once, at its time", detail);
+                    }
+                }
+                Event::VisitEntered { frame, .. } if delayed.contains_key(frame) => {
+                    let detail = format!("execution {number}: frame {frame:?} did not wait");
+                    findings.add(Promise::NothingForgotten, "who waits is not started", detail);
+                }
+                Event::ExecutionPaused {} => is_paused = true,
+                Event::ExecutionResumed {} => is_paused = false,
+                Event::AttemptStarted { visit, .. } if is_paused => {
+                    let address = execution.address(visit.0);
+                    let detail = format!("execution {number}: {address} was started in a pause");
+                    findings.add(Promise::NothingForgotten, "a pause holds up", detail);
                 }
                 Event::TimerFired { visit } => {
                     fired += 1;
