@@ -23,9 +23,22 @@ pub struct Config {
     pub environment: Vec<(OsString, OsString)>,
     pub clock: Arc<dyn Clock>,
     pub reach: Reach,
+    /// Told when the engine begins to take nothing, and when it goes on; must not block.
+    pub notify: Notify,
     /// How long the stream of an ended execution can still be asked.
     pub stream_ttl: Duration,
 }
+
+/// What happens to an engine as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The store takes nothing: nothing is started, and what runs goes on.
+    Suspended { why: String, is_disk_full: bool },
+    /// The store takes commits again, and everything goes on.
+    Resumed,
+}
+
+pub type Notify = Arc<dyn Fn(&Notice) + Send + Sync>;
 
 /// Which unfinished executions an engine takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +66,7 @@ impl Config {
             environment: inherited_environment(),
             clock: Arc::new(SystemClock),
             reach: Reach::All,
+            notify: Arc::new(|_| {}),
             stream_ttl: Duration::from_secs(3_600),
         }
     }

@@ -19,15 +19,16 @@ use catena_runners::{
 };
 use catena_store::{
     Actor, ExecutionFilter, ExecutionRow, InboxCommand, Lease, Store,
-    sqlite::{HostLock, SqliteStore},
+    sqlite::{HostLock, Reserve, SqliteStore},
 };
 
 use crate::{
     Config, Error, Follower, Reach, StartRequest, Started, Stream,
     clock::Watch,
     dispatcher::{Dispatcher, Input, Recovered, Shared},
+    in_process::InProcess,
     launch::{Inbound, Launcher},
-    load::{load_unfinished, serve_loads},
+    load::{Loader, load_unfinished, serve_loads},
     schedule::{self, expect_not_archived},
     start::CheckedStart,
     trace,
@@ -56,7 +57,8 @@ impl Engine {
     pub fn open(config: Config) -> Result<Self, Error> {
         make_home(&config)?;
         let lock = HostLock::take(&config.store)?;
-        let sqlite = Arc::new(SqliteStore::open(&config.store, &lock)?);
+        let reserve = Reserve::of(&config.store);
+        let sqlite = Arc::new(open_store(&config, &lock, &reserve)?);
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
         let lease = sqlite.lease().expect("a store opened for writing has a lease");
         let mut found = find_unfinished(&*store, config.reach)?;
@@ -66,10 +68,17 @@ impl Engine {
         let ((inputs, receiver), (loads, wanted)) = (channel(), channel());
         let launcher = launcher(&config, &inputs, &sqlite, lease)?;
         let folds = Arc::new(AtomicU64::new(found.running.len() as u64));
-        let (reader, loaded, counted) = (Arc::clone(&store), inputs.clone(), Arc::clone(&folds));
+        let loader = Loader {
+            store: Arc::clone(&store),
+            lease,
+            first_of_boot: found.first_of_boot,
+            reach: config.reach,
+            reserve,
+        };
+        let (loaded, counted) = (inputs.clone(), Arc::clone(&folds));
         std::thread::Builder::new()
             .name("catena-load".into())
-            .spawn(move || serve_loads(&*reader, &wanted, &loaded, &counted))
+            .spawn(move || serve_loads(&loader, &wanted, &loaded, &counted))
             .map_err(Error::io("start the loader"))?;
         let shared = Arc::new(Shared {
             store,
@@ -79,6 +88,7 @@ impl Engine {
             loads,
             inputs,
             lease,
+            notify: config.notify,
         });
         let recovered = found
             .running
@@ -253,7 +263,24 @@ fn make_home(config: &Config) -> Result<(), Error> {
     }
 }
 
-fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, Error> {
+/// Opens the store, for one execution also on a full disk: who comes for that comes to end it.
+fn open_store(config: &Config, lock: &HostLock, reserve: &Reserve) -> Result<SqliteStore, Error> {
+    let opened = SqliteStore::open(&config.store, lock);
+    let is_full = matches!(opened, Err(catena_store::Error::Unavailable { disk_full: true, .. }));
+    let store = match (is_full, config.reach) {
+        (true, Reach::Only(_)) => {
+            reserve.release();
+            SqliteStore::open(&config.store, lock)?
+        }
+        (false, _) | (true, Reach::All | Reach::Records) => opened?,
+    };
+    if config.reach == Reach::All {
+        reserve.hold();
+    }
+    Ok(store)
+}
+
+pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, catena_store::Error> {
     let is_within = |id: ExecutionId| match reach {
         Reach::All => true,
         Reach::Only(only) => id == only,
@@ -274,7 +301,7 @@ fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, Error> 
         match load_unfinished(store, row.id) {
             Ok(unfinished) => found.running.push(unfinished),
             Err(error @ catena_store::Error::Corrupt(_)) => found.damaged.push((row.id, error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
@@ -286,30 +313,34 @@ fn launcher(
     sqlite: &Arc<SqliteStore>,
     lease: Lease,
 ) -> Result<Launcher, Error> {
-    let sink = Arc::new(Inbound(inputs.clone()));
+    let sink: Arc<dyn Sink> = Arc::new(Inbound(inputs.clone()));
     let threads = usize::try_from(config.slots).unwrap_or(usize::MAX).min(512);
     let stored = StoredFiles(Arc::clone(sqlite) as Arc<dyn Store>);
     let sources = Sources { files: Arc::new(stored), secrets: Arc::clone(&config.secrets) };
-    let functions = FunctionRunner::new(config.functions.clone(), threads, sources.clone(), sink.clone())
-        .map_err(Error::io("start the threads of functions"))?;
+    let functions = InProcess::new(sink.clone(), |sink| {
+        let runner = FunctionRunner::new(config.functions.clone(), threads, sources.clone(), sink);
+        runner.map(|runner| Box::new(runner) as _).map_err(Error::io("start the threads of functions"))
+    })?;
+    let files = InProcess::new(sink.clone(), |sink| {
+        let runner = FileExistsRunner::new(config.places.clone(), threads, sources.clone(), sink);
+        runner.map(|runner| Box::new(runner) as _).map_err(Error::io("start a thread that looks for files"))
+    })?;
+    let requests =
+        InProcess::new(sink.clone(), |sink| Ok::<_, Error>(requests(&config.places, &sources, sink)))?;
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
-    let files = FileExistsRunner::new(config.places.clone(), threads, sources.clone(), sink.clone())
-        .map_err(Error::io("start a thread that looks for files"))?;
-    let requests = requests(&config.places, &sources, &sink);
     let processes = ProcessRunner::new(config.places.clone(), sources, helper, sqlite.id(), sink);
     Ok(Launcher { functions, files, requests, processes })
 }
 
 #[cfg(feature = "http")]
-fn requests(places: &Places, sources: &Sources, sink: &Arc<Inbound>) -> Box<dyn StepRunner> {
-    let sink = Arc::clone(sink) as Arc<dyn Sink>;
+fn requests(places: &Places, sources: &Sources, sink: Arc<dyn Sink>) -> Box<dyn StepRunner> {
     Box::new(catena_runners::HttpRunner::new(places.clone(), sources.clone(), sink))
 }
 
 #[cfg(not(feature = "http"))]
-fn requests(_places: &Places, _sources: &Sources, sink: &Arc<Inbound>) -> Box<dyn StepRunner> {
-    Box::new(crate::launch::NoRequests(Arc::clone(sink) as Arc<dyn Sink>))
+fn requests(_places: &Places, _sources: &Sources, sink: Arc<dyn Sink>) -> Box<dyn StepRunner> {
+    Box::new(crate::launch::NoRequests(sink))
 }
 
 /// Whatever ends the dispatcher, nobody waits for its events any more.

@@ -24,6 +24,16 @@ pub enum Error {
     /// A storage error stopped the engine; nothing acknowledged is lost.
     #[error("the engine has stopped: {0}")]
     Stopped(String),
+    /// The store takes nothing now; the engine goes on by itself when it does.
+    #[error(
+        "nothing is started now: {why}; what runs goes on, and so does this engine as soon as the store takes something"
+    )]
+    Suspended { why: String, is_disk_full: bool },
+    /// The same for a cancel.
+    #[error(
+        "what runs of it is stopped, and that it is cancelled is written as soon as the store takes something: {0}"
+    )]
+    CancelLater(String, bool),
     /// What the host of the store answered.
     #[error("{message}")]
     Host { kind: Kind, message: String },
@@ -55,7 +65,9 @@ impl Error {
             Self::Store(StoreError::NotFound(_)) | Self::UnknownExecution(_) | Self::UnknownSchedule(_) => {
                 Kind::NotFound
             }
-            Self::Store(StoreError::Unavailable { disk_full: true, .. }) => Kind::DiskFull,
+            Self::Store(StoreError::Unavailable { disk_full: true, .. })
+            | Self::Suspended { is_disk_full: true, .. }
+            | Self::CancelLater(_, true) => Kind::DiskFull,
             Self::Store(
                 StoreError::Locked { .. }
                 | StoreError::KeyTaken { .. }
@@ -64,7 +76,7 @@ impl Error {
                 | StoreError::ChainBusy { .. },
             )
             | Self::Conflict(_) => Kind::Conflict,
-            Self::Store(_) | Self::Stopped(_) => Kind::Store,
+            Self::Store(_) | Self::Stopped(_) | Self::Suspended { .. } | Self::CancelLater(..) => Kind::Store,
             Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
             Self::Params(_) => Kind::Input,
             Self::Host { kind, .. } => *kind,
@@ -79,6 +91,12 @@ fn list<T: ToString>(problems: &[T]) -> String {
 
 impl Error {
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |error| Self::Io { doing, message: error.to_string() }
+        move |error| match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                let message = format!("cannot {doing}: {error}");
+                Self::Store(StoreError::Unavailable { message, disk_full: true })
+            }
+            _ => Self::Io { doing, message: error.to_string() },
+        }
     }
 }

@@ -3,14 +3,11 @@
 use std::sync::{Arc, mpsc::Sender};
 
 use catena_core::{Effect, State, Value, chain::Work, event::Answer, state::VisitPhase};
-use catena_runners::{
-    Attempt, AttemptKey, Beginning, FileExistsRunner, FunctionRunner, ProcessRunner, Recorded, Sink,
-    StepRunner,
-};
+use catena_runners::{Attempt, AttemptKey, Beginning, ProcessRunner, Recorded, Sink, StepRunner};
 
 use catena_store::Lease;
 
-use crate::{context, dispatcher::Input};
+use crate::{context, dispatcher::Input, in_process::InProcess};
 
 /// An effect with all that a runner needs, made while the state is at hand and carried out after the commit.
 pub(crate) enum Act {
@@ -29,9 +26,9 @@ pub(crate) enum Runner {
 }
 
 pub(crate) struct Launcher {
-    pub(crate) functions: FunctionRunner,
-    pub(crate) files: FileExistsRunner,
-    pub(crate) requests: Box<dyn StepRunner>,
+    pub(crate) functions: InProcess,
+    pub(crate) files: InProcess,
+    pub(crate) requests: InProcess,
     pub(crate) processes: Arc<ProcessRunner>,
 }
 
@@ -56,7 +53,7 @@ impl Launcher {
         match runner {
             Runner::Function => &self.functions,
             Runner::FileExists => &self.files,
-            Runner::Http => &*self.requests,
+            Runner::Http => &self.requests,
             Runner::Process => &*self.processes,
         }
     }

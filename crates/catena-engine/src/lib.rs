@@ -10,6 +10,7 @@ mod engine;
 pub mod error;
 mod follow;
 pub mod host;
+mod in_process;
 mod launch;
 mod load;
 mod schedule;
@@ -22,7 +23,7 @@ pub use catena_runners::{
 
 pub use self::{
     clock::{Clock, ManualClock, SystemClock},
-    config::{Config, Reach},
+    config::{Config, Notice, Notify, Reach},
     engine::Engine,
     error::Error,
     follow::{Follower, Stream, StreamError, Update},

@@ -5,14 +5,19 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, Sender},
+        mpsc::{Receiver, Sender, channel},
     },
 };
 
 use catena_core::{AttemptNo, Event, ExecutionId, Loaded, State, VisitNo, value::Stored};
-use catena_store::{Entry, Error, Lease, Store};
+use catena_store::{Commit, Entry, Error, Lease, Record, Store, sqlite::Reserve};
 
-use crate::dispatcher::Input;
+use crate::{
+    Reach,
+    dispatcher::{Input, Recovered},
+    engine::find_unfinished,
+    schedule,
+};
 
 /// The state of an execution as it is committed.
 pub fn load(store: &dyn Store, execution: ExecutionId) -> Result<State, Error> {
@@ -51,6 +56,12 @@ pub(crate) fn load_unfinished(store: &dyn Store, execution: ExecutionId) -> Resu
 /// What the dispatcher wants to be read.
 pub(crate) enum Wanted {
     Execution(ExecutionId),
+    /// The same for a cancel while the store takes nothing: for it the reserve is given up.
+    Cancel(ExecutionId),
+    /// All that is unfinished, as soon as the store takes commits again.
+    Unfinished {
+        next_number: u64,
+    },
     /// Large values for a decision, which has some of them.
     Values {
         execution: ExecutionId,
@@ -62,16 +73,24 @@ pub(crate) enum Wanted {
 /// Reads one thing after another for the dispatcher, which does no I/O itself.
 /// Counts in `folds` how many executions it has read.
 pub(crate) fn serve_loads(
-    store: &dyn Store,
+    loader: &Loader,
     wanted: &Receiver<Wanted>,
     inputs: &Sender<Input>,
     folds: &AtomicU64,
 ) {
+    let store = &*loader.store;
     while let Ok(wanted) = wanted.recv() {
         let input = match wanted {
             Wanted::Execution(execution) => {
                 folds.fetch_add(1, Ordering::Relaxed);
                 Input::Loaded { execution, state: load(store, execution).map(Box::new) }
+            }
+            Wanted::Cancel(execution) => {
+                loader.reserve.release();
+                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
+            }
+            Wanted::Unfinished { next_number } => {
+                Input::Found { found: loader.look(next_number).map(Box::new) }
             }
             Wanted::Values { execution, needs, at_hand } => {
                 Input::ValuesRead { execution, read: read_values(store, &needs, at_hand) }
@@ -80,6 +99,36 @@ pub(crate) fn serve_loads(
         if inputs.send(input).is_err() {
             break;
         }
+    }
+}
+
+/// What the loader reads with, and what it does when the store has taken nothing for a while.
+pub(crate) struct Loader {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) lease: Lease,
+    pub(crate) first_of_boot: Lease,
+    pub(crate) reach: Reach,
+    pub(crate) reserve: Reserve,
+}
+
+impl Loader {
+    /// Whether the store takes a commit, and if it does, all that is unfinished. What was submitted before has its
+    /// answer then, since commits are answered in order.
+    fn look(&self, next_number: u64) -> Result<Recovered, Error> {
+        if !self.reserve.is_room() {
+            let message = "there is no room yet".to_owned();
+            return Err(Error::Unavailable { message, disk_full: true });
+        }
+        let (sender, answer) = channel();
+        let commit =
+            Commit { lease: self.lease, records: vec![Record::NextNumber(next_number)], append: None };
+        self.store.submit(commit, Box::new(move |written| drop(sender.send(written))));
+        let closed = Error::Unavailable { message: "its writer has stopped".to_owned(), disk_full: false };
+        answer.recv().unwrap_or(Err(closed))?;
+        let mut found = find_unfinished(&*self.store, self.reach)?;
+        found.first_of_boot = self.first_of_boot;
+        found.schedules = schedule::find(&*self.store)?;
+        Ok(found)
     }
 }
 

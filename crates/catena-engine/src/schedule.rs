@@ -10,7 +10,9 @@ use catena_core::{
     schedule::Schedule,
     status::{ChainStatus, FireKind},
 };
-use catena_store::{Actor, ChainRow, ExecutionFilter, FireFilter, FireRow, ScheduleRow, Store, Version};
+use catena_store::{
+    Actor, ChainRow, Error as StoreError, ExecutionFilter, FireFilter, FireRow, ScheduleRow, Store, Version,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -174,7 +176,7 @@ pub(crate) struct Found {
     pub(crate) running: Vec<(ExecutionId, ScheduleId)>,
 }
 
-pub(crate) fn find(store: &dyn Store) -> Result<Found, Error> {
+pub(crate) fn find(store: &dyn Store) -> Result<Found, StoreError> {
     let mut found = Found { schedules: store.schedules()?, ..Found::default() };
     if found.schedules.is_empty() {
         return Ok(found);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use catena_engine::{Config, Places};
+use catena_engine::{Config, Notice, Places};
 
 use crate::{
     args::Place,
@@ -75,7 +75,22 @@ impl Locations {
         config.secrets = Arc::clone(&self.config.secrets) as _;
         // A step has a secret because it asks for it, not because this process was started with it.
         config.environment.retain(|(name, _)| !self.config.secrets.is_source(name));
+        config.notify = Arc::new(tell);
         Ok(config)
+    }
+}
+
+/// Says once that the engine takes nothing, and once that it goes on.
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Suspended { why, is_disk_full } => {
+            talk!("nothing is started any more: {why}; what runs goes on, nothing acknowledged is lost");
+            let next = if *is_disk_full { "free some space" } else { "see to the disk" };
+            talk!(
+                "  next: {next}; this goes on by itself within seconds. `ps` and `ps cancel` work meanwhile"
+            );
+        }
+        Notice::Resumed => talk!("the store takes commits again: everything goes on"),
     }
 }
 

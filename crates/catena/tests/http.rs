@@ -108,7 +108,8 @@ fn answered(status: &'static str, headers: &'static [&'static str], body: &'stat
     let server = serve(move |_, stream| respond(stream, status, headers, body));
     let result = Place::new().result(&step(&json!(format!("http://{server}/")), more));
     let mut fields = result.as_object().unwrap().clone();
-    (fields.remove("headers"), fields.remove("url"));
+    fields.remove("headers");
+    fields.remove("url");
     Json::Object(fields)
 }
 

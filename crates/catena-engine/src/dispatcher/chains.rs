@@ -72,6 +72,12 @@ impl Dispatcher {
         if let Some(why) = &self.stopped {
             return ask.refuse(Error::Stopped(why.clone()));
         }
+        if let Some(refusal) = self.refusal() {
+            return match ask {
+                Ask::Host => self.host_after_outage(),
+                other => other.refuse(refusal),
+            };
+        }
         match ask {
             Ask::Host => self.host_schedules(),
             Ask::Store { request, is_known, status, reply } => {

@@ -4,6 +4,7 @@ use catena_core::{ExecutionId, Loaded, State, Value, event::Answer, value::Blob}
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, InboxCommand};
 
+use super::Recovered;
 use crate::{Error, Started, start::CheckedStart};
 
 /// Answers a request; called from whichever thread knows the answer.
@@ -63,6 +64,10 @@ pub(crate) enum Input {
     },
     /// Something about chains and schedules.
     Schedules(Box<super::Ask>),
+    /// All that is unfinished in the store, which takes commits again; or why it does not.
+    Found {
+        found: Result<Box<Recovered>, catena_store::Error>,
+    },
     /// Time has moved.
     Tick,
     Stop,

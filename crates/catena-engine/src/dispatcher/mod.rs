@@ -4,6 +4,7 @@
 mod chains;
 mod commit;
 mod input;
+mod outage;
 mod pauses;
 mod recover;
 mod schedules;
@@ -37,12 +38,13 @@ pub(crate) use self::{
 };
 use self::{
     commit::{Consequences, Decided},
+    outage::{LOOK_AGAIN, Outage},
     pauses::Pauses,
     schedules::Schedules,
     slots::Slots,
 };
 use crate::{
-    Error, Started,
+    Error, Notify, Started,
     clock::Clock,
     follow::Hub,
     launch::{self, Launcher},
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) loads: Sender<Wanted>,
     pub(crate) inputs: Sender<Input>,
     pub(crate) lease: Lease,
+    pub(crate) notify: Notify,
 }
 
 pub(crate) struct Dispatcher {
@@ -85,9 +88,12 @@ pub(crate) struct Dispatcher {
     pauses: Pauses,
     slots: Slots,
     schedules: Schedules,
+    slots_total: u32,
     next_number: u64,
     /// Why nothing is accepted any more.
     stopped: Option<String>,
+    /// Nothing is accepted until the store takes commits again.
+    outage: Option<Outage>,
     random: std::hash::RandomState,
     draws: u64,
 }
@@ -106,8 +112,10 @@ impl Dispatcher {
             pauses: Pauses::default(),
             slots: Slots::new(slots),
             schedules: Schedules::default(),
+            slots_total: slots,
             next_number,
             stopped: None,
+            outage: None,
             random: std::hash::RandomState::new(),
             draws: 0,
         }
@@ -118,6 +126,7 @@ impl Dispatcher {
             match self.next_input() {
                 Some(Input::Stop) => break,
                 Some(input) => self.handle(input),
+                None if self.outage.is_some() => self.look_again(),
                 None => self.wake_due(),
             }
             self.go_on_after_ends();
@@ -127,6 +136,14 @@ impl Dispatcher {
 
     /// The next input, or `None` when a timer is due; what is due comes before what is queued.
     fn next_input(&self) -> Option<Input> {
+        if self.outage.is_some() {
+            // In time as it passes, whatever the clock says of it.
+            return match self.inputs.recv_timeout(LOOK_AGAIN) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Input::Stop),
+            };
+        }
         let timers = self.timers.first().map(|(at, _)| *at).into_iter();
         let due = timers.chain(self.schedules.next_at()).min();
         let patience = due.and_then(|at| self.shared.clock.time_until(at));
@@ -150,13 +167,17 @@ impl Dispatcher {
             }
             Input::Ended { key, answer, blobs } => self.ended(key, answer, blobs),
             Input::Checkpoint { key, name, value, recorded } => self.checkpoint(key, name, value, recorded),
+            Input::Loaded { execution, state } if self.outage.is_some() => {
+                self.loaded_in_outage(execution, state);
+            }
             Input::Loaded { execution, state } => self.loaded(execution, state),
+            Input::Found { found } => self.found(found),
             Input::ValuesRead { execution, read } => self.values_read(execution, read),
             Input::Durable { execution, seq } => self.durable(execution, seq),
             Input::Accepted { execution } => self.accepted(execution),
             Input::Schedules(ask) => self.asked(*ask),
             Input::Forget { execution } => self.forget(execution),
-            Input::Failed { error } => self.fail(&error),
+            Input::Failed { error } => self.fail(error),
             Input::Tick => self.wake_due(),
             Input::Stop => unreachable!("the loop ends there"),
         }
@@ -174,6 +195,9 @@ impl Dispatcher {
     fn start(&mut self, request: CheckedStart, is_known: bool, reply: Reply<Started>) {
         if let Some(why) = &self.stopped {
             return reply(Err(Error::Stopped(why.clone())));
+        }
+        if let Some(refusal) = self.refusal() {
+            return reply(Err(refusal));
         }
         let CheckedStart { version, params, blobs, key, actor } = request;
         self.schedules.stored(&version);
@@ -233,6 +257,9 @@ impl Dispatcher {
     }
 
     fn checkpoint(&mut self, key: AttemptKey, name: String, value: Value, recorded: Recorded) {
+        if let Some(refusal) = self.refusal() {
+            return recorded(Err(refusal.to_string()));
+        }
         let command = Command::RecordCheckpoint { visit: key.visit, attempt: key.attempt, name, value };
         match self.decide(key.execution, command) {
             Ok(decided) => {
@@ -265,6 +292,9 @@ impl Dispatcher {
     fn tell(&mut self, execution: ExecutionId, command: InboxCommand, actor: Actor, reply: Reply<()>) {
         if let Some(why) = &self.stopped {
             return reply(Err(Error::Stopped(why.clone())));
+        }
+        if self.outage.is_some() {
+            return self.tell_in_outage(execution, command, actor, reply);
         }
         let deferred = Deferred::Tell { command, actor, inbox: None, reply: Some(reply) };
         self.with_state(execution, deferred);
@@ -379,6 +409,7 @@ impl Dispatcher {
 
     fn grant_slots(&mut self) {
         while self.stopped.is_none()
+            && self.outage.is_none()
             && let Some(execution) = self.slots.next()
         {
             let outside = self.outside(1);
@@ -430,12 +461,22 @@ impl Dispatcher {
     }
 
     /// A storage error: nothing is accepted any more, and what is in memory is not trusted. All that was
-    /// acknowledged is in the store, and the next engine goes on from there.
-    fn fail(&mut self, error: &catena_store::Error) {
+    /// acknowledged is in the store. Where the store may take commits later, this engine goes on then, else the next.
+    fn fail(&mut self, error: catena_store::Error) {
         if self.stopped.is_some() || faults::is_on(Fault::StaleLease) {
             return;
         }
-        trace::stopped(self.shared.lease, error);
+        trace::stopped(self.shared.lease, &error);
+        match (&error, &self.outage) {
+            // A commit that was under way when the first one failed, and rests on it.
+            (catena_store::Error::Unavailable { .. } | catena_store::Error::Conflict { .. }, Some(_)) => {}
+            (catena_store::Error::Unavailable { .. }, None) => self.suspend(error),
+            (_, _) => self.stop(&error),
+        }
+    }
+
+    fn stop(&mut self, error: &catena_store::Error) {
+        self.outage = None;
         let why = error.to_string();
         self.shared.hub.stop(&why);
         self.stopped = Some(why);

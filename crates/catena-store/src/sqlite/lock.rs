@@ -29,11 +29,16 @@ impl HostLock {
                 return Err(std::io::Error::from(error).into());
             }
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        write!(file, "{}", std::process::id())?;
+        note_holder(&mut file);
         Ok(Self { _file: file })
     }
+}
+
+/// For whoever finds it locked. On a full disk nobody can be told; the lock holds all the same.
+fn note_holder(file: &mut File) {
+    let pid = std::process::id().to_string();
+    let noted = file.rewind().and_then(|()| file.write_all(pid.as_bytes()));
+    drop(noted.and_then(|()| file.set_len(pid.len() as u64)));
 }
 
 /// The chaos test makes two hosts at once, to see that the lease keeps the first from writing.

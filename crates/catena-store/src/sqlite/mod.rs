@@ -6,6 +6,7 @@ mod lock;
 #[cfg(feature = "faults")]
 mod power;
 mod read;
+mod reserve;
 mod schedules;
 mod schema;
 mod slow;
@@ -28,6 +29,7 @@ pub use self::{
     changes::Changes,
     check::{Finding, check, rebuild},
     lock::HostLock,
+    reserve::Reserve,
     schema::FORMAT,
 };
 use crate::{Commit, Done, Error, ExecutionRow, Lease, Store};
