@@ -1,7 +1,5 @@
 //! What a schedule does at a moment, as tables: the situation in, rows out. Instants are minutes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use catena_core::{
     Timestamp,
     schedule::{
