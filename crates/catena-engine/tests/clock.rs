@@ -14,12 +14,12 @@ use std::{
 
 use catena_core::{
     Event, ExecutionId, Failure, FailureType, Timestamp, Value,
-    chain::{ChainName, Draft},
+    chain::{ChainName, Draft, StepDraft, Wait, Work},
     status::ExecutionStatus,
 };
 use catena_engine::{Clock, Config, Engine, Functions, ManualClock, StartRequest, SystemClock};
 use catena_store::{Actor, Store, Version, sqlite::check};
-use catena_testkit::draft::{Change, task};
+use catena_testkit::draft::{Change, id, set, task, wait};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY_US: i64 = 24 * 3_600_000_000;
@@ -192,4 +192,69 @@ fn a_watch_of_the_clock_ends_with_who_keeps_it() {
     drop(watch);
     // Its thread is over, and nothing has moved.
     assert!(told.recv().is_err());
+}
+
+/// A pause, a pause between steps and an instant, one execution each: `rest`, `next` and `until`.
+fn waiting(fixture: &Fixture, engine: &Engine) -> [ExecutionId; 3] {
+    let instant = Wait::Until(Timestamp(fixture.clock.now().0 + 3_600_000_000));
+    let until_then = StepDraft::new(id("until"), Work::Wait { wait: instant });
+    [
+        vec![wait("rest", 3_600_000)],
+        vec![set("first", "1").delays(3_600_000), set("second", "2")],
+        vec![until_then],
+    ]
+    .map(|steps| {
+        let chain = Draft::new(ChainName::parse("waits").unwrap(), steps).build().unwrap();
+        let version = Arc::new(Version::new(chain, "test".into(), Vec::new()));
+        let request = StartRequest { version, params: BTreeMap::new(), key: None, actor: Actor::new("test") };
+        engine.start(request).unwrap().execution
+    })
+}
+
+fn statuses(engine: &Engine, executions: [ExecutionId; 3]) -> [ExecutionStatus; 3] {
+    settle(engine);
+    executions.map(|id| engine.store().execution(id).unwrap().unwrap().status)
+}
+
+#[test]
+fn a_clock_that_is_set_back_moves_instants_and_no_pauses() {
+    use ExecutionStatus::{Completed, Waiting};
+    let fixture = Fixture::new();
+    let engine = fixture.open();
+    let executions = waiting(&fixture, &engine);
+    fixture.jump(&engine, -3_600_000_000);
+    fixture.pass(&engine, HOUR / 2);
+    assert_eq!(statuses(&engine, executions), [Waiting; 3]);
+    fixture.pass(&engine, HOUR / 2 + Duration::from_secs(1));
+    for pause in &executions[..2] {
+        assert_eq!(engine.wait(*pause).unwrap().status, Completed);
+    }
+    // The instant comes when the clock says so.
+    assert_eq!(statuses(&engine, executions), [Completed, Completed, Waiting]);
+    fixture.pass(&engine, HOUR);
+    assert_eq!(engine.wait(executions[2]).unwrap().status, Completed);
+    assert_eq!(check(engine.store()).unwrap(), []);
+}
+
+#[test]
+fn a_year_forward_or_a_nights_sleep_ends_each_wait_once() {
+    for jump in [365 * DAY_US, DAY_US / 3] {
+        let fixture = Fixture::new();
+        let engine = fixture.open();
+        let executions = waiting(&fixture, &engine);
+        fixture.jump(&engine, jump);
+        for execution in executions {
+            assert_eq!(engine.wait(execution).unwrap().status, ExecutionStatus::Completed);
+        }
+        fixture.jump(&engine, -jump);
+        fixture.pass(&engine, 2 * HOUR);
+        settle(&engine);
+        let ends = |id| {
+            let journal = engine.store().journal(id, 0).unwrap();
+            let is_over =
+                |event: &Event| matches!(event, Event::TimerFired { .. } | Event::DelayElapsed { .. });
+            journal.iter().filter(|entry| is_over(&entry.event)).count()
+        };
+        assert_eq!(executions.map(ends), [1; 3]);
+    }
 }

@@ -1,12 +1,14 @@
 //! Folding one event into the state. Nothing is evaluated or decided here; an event that does not fit says that
 //! the journal is corrupt.
 
+mod person;
+
 use super::{
     Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, UndoSight, Visit, VisitEnd, VisitPhase,
 };
 use crate::{
     chain::Work,
-    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan, Resolution},
+    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
     failure::Failure,
     faults::{self, Fault},
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
@@ -335,68 +337,6 @@ impl State {
         frame.asks_delay = None;
         self.set_delay(no, Some(wake_at));
         Ok(())
-    }
-
-    fn set_paused(&mut self, paused: bool) {
-        if self.record.paused != paused {
-            self.record.paused = paused;
-            // What may go on changes everywhere; it happens by hand, and seldom.
-            self.rebuild_agenda();
-        }
-    }
-
-    fn give_verdict(&mut self, failure: Failure) {
-        self.record.verdict.get_or_insert(failure);
-        self.touch_root();
-        self.touch_execution();
-    }
-
-    fn visit_resolved(&mut self, no: VisitNo, resolution: &Resolution) -> Result<(), Misfit> {
-        let visit = self.known(no)?;
-        match (&visit.phase, &visit.undo) {
-            (VisitPhase::InDoubt | VisitPhase::Quarantined, _) => self.doubt_resolved(no, resolution),
-            (VisitPhase::Ended(_), UndoPhase::Failed(_)) => self.undo_resolved(no, resolution),
-            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
-            | (
-                VisitPhase::Ready
-                | VisitPhase::Attempting { .. }
-                | VisitPhase::Answered(_)
-                | VisitPhase::Backoff { .. }
-                | VisitPhase::Waiting { .. }
-                | VisitPhase::Open(_),
-                _,
-            ) => return Err("the visit waits for no person"),
-        }
-        Ok(())
-    }
-
-    fn doubt_resolved(&mut self, no: VisitNo, resolution: &Resolution) {
-        let answer = match resolution {
-            Resolution::Completed { value } => Answer::Succeeded { value: value.clone() },
-            Resolution::Failed {} => Answer::Failed { failure: Failure::answered_failed() },
-            Resolution::RunAgain {} => {
-                let visit = self.visit_mut(no);
-                visit.losses_forgiven = visit.losses;
-                self.set_phase(no, VisitPhase::Ready);
-                return;
-            }
-            // An undo is not stopped on the way: giving it up is its failure.
-            Resolution::GiveUp {} if self.is_in_undo(no) => Answer::Failed { failure: Failure::given_up() },
-            Resolution::GiveUp {} => return self.give_verdict(Failure::given_up()),
-        };
-        self.set_phase(no, VisitPhase::Answered(answer));
-    }
-
-    fn undo_resolved(&mut self, no: VisitNo, resolution: &Resolution) {
-        match resolution {
-            Resolution::Completed { .. } => {
-                self.record.undo_due.pop();
-                self.visit_mut(no).undo = UndoPhase::Done;
-            }
-            Resolution::RunAgain {} => self.visit_mut(no).undo = UndoPhase::None,
-            Resolution::Failed {} | Resolution::GiveUp {} => self.give_verdict(Failure::given_up()),
-        }
-        self.touch_execution();
     }
 
     fn attempt_started(&mut self, at: Timestamp, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {
