@@ -327,7 +327,10 @@ fn silent() -> (SocketAddr, Receiver<&'static str>) {
 fn time_that_is_up_ends_the_request() {
     let (server, heard) = silent();
     let error = Place::new().error(&step(&json!(format!("http://{server}/")), json!({"timeout": 0.2})));
-    assert_eq!((&error["type"], &error["message"]), (&json!("timeout"), &json!("the attempt was not done after 0.2 s")));
+    assert_eq!(
+        (&error["type"], &error["message"]),
+        (&json!("timeout"), &json!("the attempt was not done after 0.2 s"))
+    );
     assert_eq!(heard.recv().unwrap(), "asked");
     assert_eq!(heard.recv().unwrap(), "gone");
 }

@@ -62,11 +62,7 @@ impl State {
                 Ok(())
             }
             Event::AttemptEnded { visit, attempt, answer } => self.attempt_ended(*visit, *attempt, answer),
-            Event::RetryScheduled { visit, wake_at } => {
-                self.expect_answered(*visit)?;
-                self.set_phase(*visit, VisitPhase::Backoff { wake_at: *wake_at });
-                Ok(())
-            }
+            Event::RetryScheduled { visit, wake_at } => self.retry_scheduled(*visit, *wake_at),
             Event::TimerFired { visit } => self.timer_fired(*visit),
             Event::NextDelayed { frame, after, wake_at } => self.next_delayed(*frame, *after, *wake_at),
             Event::DelayElapsed { frame } => match self.known_frame(*frame)?.delayed_until {
@@ -263,6 +259,7 @@ impl State {
             attempts: 0,
             losses: 0,
             losses_forgiven: 0,
+            last_failure: None,
             input,
             checkpoints: BTreeMap::new(),
             phase: VisitPhase::Ready,
@@ -311,6 +308,19 @@ impl State {
             frame.names.insert(name.clone(), value.clone());
         }
         self.complete(at, no, Value::object(values.iter().cloned()))
+    }
+
+    fn retry_scheduled(&mut self, no: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
+        let failure = match &self.known(no)?.phase {
+            VisitPhase::Answered(Answer::Failed { failure }) => failure.clone(),
+            VisitPhase::Answered(Answer::TimedOut { limit_ms }) => {
+                Failure::timed_out("the attempt", *limit_ms)
+            }
+            _ => return Err("no attempt of the visit has just failed"),
+        };
+        self.visit_mut(no).last_failure = Some(failure);
+        self.set_phase(no, VisitPhase::Backoff { wake_at });
+        Ok(())
     }
 
     fn timer_fired(&mut self, no: VisitNo) -> Result<(), Misfit> {
@@ -422,7 +432,9 @@ impl State {
         if undo_covers_it {
             self.undo_is_due(no);
         }
-        self.visit_mut(no).ended_at = Some(at);
+        let visit = self.visit_mut(no);
+        visit.ended_at = Some(at);
+        visit.last_failure = None;
         self.set_phase(no, VisitPhase::Ended(end));
         let position = self.chain.step(step).position;
         let asks = self.chain.step(step).next.is_some();

@@ -150,6 +150,9 @@ pub struct Visit {
     /// Those of the losses after which a person had it run again.
     #[serde(default)]
     pub losses_forgiven: u32,
+    /// Why the attempt before failed, of a visit that has not ended.
+    #[serde(default)]
+    pub last_failure: Option<Failure>,
     pub input: Input,
     pub checkpoints: BTreeMap<String, Value>,
     pub phase: VisitPhase,

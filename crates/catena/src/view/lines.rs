@@ -2,8 +2,7 @@
 
 use catena_core::{
     AttemptNo, Event, Failure, State, VisitNo,
-    event::{Answer, Plan, SkipReason},
-    state::VisitPhase,
+    event::{Plan, SkipReason},
 };
 use catena_store::Entry;
 
@@ -96,18 +95,8 @@ fn words(state: &State, visit: VisitNo, failure: &Failure) -> String {
 }
 
 fn last_failure(state: &State, visit: VisitNo) -> String {
-    match &state.visit(visit).phase {
-        VisitPhase::Answered(Answer::Failed { failure }) => failure.message.clone(),
-        VisitPhase::Ready
-        | VisitPhase::Attempting { .. }
-        | VisitPhase::Answered(_)
-        | VisitPhase::Backoff { .. }
-        | VisitPhase::Waiting { .. }
-        | VisitPhase::Open(_)
-        | VisitPhase::InDoubt
-        | VisitPhase::Quarantined
-        | VisitPhase::Ended(_) => format!("attempt {} failed", state.visit(visit).attempts),
-    }
+    let failure = state.visit(visit).last_failure.as_ref();
+    failure.map_or_else(String::new, |failure| failure.message.clone())
 }
 
 /// What the last attempt wrote before it failed.

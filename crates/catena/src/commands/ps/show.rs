@@ -1,11 +1,11 @@
 //! `catena ps show`: one execution with its steps.
 
-use catena_core::{Event, ExecutionId, event::Trigger};
+use catena_core::{Event, ExecutionId, State, event::Trigger, state::Timer};
 use catena_engine::read_state;
 use catena_store::{Entry, Store};
 use clap::Args;
 
-use super::execution_id;
+use super::{execution_id, resolve};
 use crate::{
     args::Format,
     document::{ExecutionDocument, StepDto},
@@ -13,6 +13,9 @@ use crate::{
     home::Locations,
     hosting, output,
 };
+
+/// Of what an execution waits for, the first are shown.
+const TIMERS_MAX: usize = 10;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  catena ps show 42")]
@@ -42,10 +45,34 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
     if let Some(error) = &row.error {
         output::line(&format!("  {}: {}", error.kind, error.message))?;
     }
+    for (visit, why) in resolve::asking(&state) {
+        let answers = "--completed | --failed | --run-again | --give-up";
+        let address = state.address(visit);
+        output::line(&format!("  {address}: {why}; catena ps resolve {id} {address} {answers}"))?;
+    }
+    for (at, timer) in state.agenda().timers().take(TIMERS_MAX) {
+        output::line(&format!("  {}: {}", output::local(at), what_comes(&state, timer)))?;
+    }
     let heading = ["STEP", "STATUS", "ATTEMPTS", "TOOK", "ERROR"].map(str::to_owned).to_vec();
     let lines: Vec<Vec<String>> = [heading].into_iter().chain(document.steps.iter().map(line)).collect();
     output::raw(output::table(&lines).as_bytes())?;
     Ok(Code::Completed)
+}
+
+/// What happens then.
+fn what_comes(state: &State, timer: Timer) -> String {
+    match timer {
+        Timer::Wake(visit) => match &state.visit(visit).last_failure {
+            None => format!("{} goes on", state.address(visit)),
+            Some(failure) => {
+                let attempt = state.visit(visit).attempts;
+                format!("{} is tried again; attempt {attempt}: {failure}", state.address(visit))
+            }
+        },
+        Timer::Delay(_) => "the next step begins".to_owned(),
+        Timer::Deadline(visit) => format!("the time of {} is over", state.address(visit)),
+        Timer::Execution => "the time of the execution is over".to_owned(),
+    }
 }
 
 /// Who started it, when, and what for.
