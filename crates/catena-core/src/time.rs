@@ -23,6 +23,11 @@ impl Timestamp {
         Self(self.0.saturating_add(us))
     }
 
+    /// As RFC 3339 text in UTC.
+    pub fn to_rfc3339(self) -> String {
+        crate::expr::text_of_instant(self)
+    }
+
     /// How long after `earlier` this is, in microseconds; 0 where it is not.
     pub fn micros_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use catena_core::{
-    State, StepIx, Value,
+    State, StepIx, Timestamp, Value, VisitNo,
     chain::{Step, Work},
     state::{VisitEnd, VisitPhase},
     template::Template,
 };
 use catena_runners::{CONTEXT_VARIABLE, Context};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 /// Whether a step asks for the context, or its text names it. The bytes of a script file are not looked at; whether
 /// code names it was told when the definition was read.
@@ -40,6 +40,20 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
     }
 }
 
+/// Failures that were let pass, by the step's name.
+fn errors(state: &State) -> Value {
+    let of = |no: &VisitNo| (state.step_of(*no).name.clone(), json!(state.visit(*no).failure()).into());
+    Value::object(state.passed().iter().map(of))
+}
+
+/// The chain's, and the day of the start under `date` where it has none of its own.
+fn variables(state: &State, started: Timestamp) -> Value {
+    let own = state.chain().variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let date = ("date".to_owned(), Value::text(state.day_of_start(started)));
+    let missing = (!state.chain().variables.contains_key("date")).then_some(date);
+    Value::object(own.chain(missing))
+}
+
 /// The context, with references to large values: they are read where the file is written.
 pub(crate) fn of(state: &State, current: StepIx) -> Context {
     // The latest of each name, where the first stood.
@@ -60,15 +74,16 @@ pub(crate) fn of(state: &State, current: StepIx) -> Context {
         .filter(|(_, visit)| matches!(visit.phase, VisitPhase::Ended(VisitEnd::Completed(_))))
         .map(|(no, _)| state.step_of(no).name.as_str())
         .collect();
+    let started = state.started_at().unwrap_or(state.created_at());
     let fields = vec![
         ("execution_id", json!(state.id()).into()),
         ("chain", json!(state.chain().name).into()),
-        ("start_time", json!(state.started_at().map(|at| at.0)).into()),
+        ("start_time", json!(started.to_rfc3339()).into()),
         ("params", state.params().clone()),
-        ("variables", json!(state.chain().variables).into()),
+        ("variables", variables(state, started)),
         ("current_step", json!(state.chain().step(current).name).into()),
         ("completed_steps", json!(completed).into()),
-        ("errors", Json::Object(state.errors()).into()),
+        ("errors", errors(state)),
     ];
     Context { fields, results }
 }

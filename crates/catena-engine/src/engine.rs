@@ -358,4 +358,8 @@ impl Files for StoredFiles {
     fn read(&self, digest: &str) -> Result<Vec<u8>, String> {
         self.0.blob(digest).map_err(|error| error.to_string())
     }
+
+    fn chain_number(&self, chain: &str) -> Option<u64> {
+        self.0.chain(chain).ok().flatten().map(|row| row.id)
+    }
 }

@@ -19,7 +19,7 @@ use catena_core::{
 use serde::Serialize;
 
 use crate::{
-    Attempt, Beginning, Places,
+    Attempt, Beginning, Context, Places,
     code::{self, Ground, Search},
     command, file,
     process::{Launch, Token, WhenUnknown},
@@ -64,7 +64,7 @@ pub(crate) fn launch(
     let dir = places.run(attempt.key.execution);
     let own = |what: &str| dir.join(format!(".{}.{}.{what}", attempt.key.visit, attempt.key.attempt));
     let (output, context) = (own("output"), own("context"));
-    write_context(attempt, &dir, &context)?;
+    write_context(attempt, files, &dir, &context)?;
     let mut gaps = Gaps::default();
     let mut env = environment(attempt, process, [&dir, &output, &context], &mut gaps);
     if let Some(parameters) = parameters(attempt) {
@@ -224,11 +224,18 @@ fn stdin(attempt: &Attempt, process: &Process, gaps: &mut Gaps) -> Option<Vec<u8
 }
 
 /// No file before there is something to write: only steps that name the variable have a context.
-fn write_context(attempt: &Attempt, dir: &Path, path: &Path) -> Result<(), Failure> {
-    match &attempt.context {
-        Some(context) => write_once(attempt, context, dir, path),
-        None => Ok(()),
-    }
+fn write_context(attempt: &Attempt, files: &dyn Files, dir: &Path, path: &Path) -> Result<(), Failure> {
+    let Some(context) = &attempt.context else { return Ok(()) };
+    let chain_id = files.chain_number(attempt.chain.name.as_str());
+    write_once(attempt, &Numbered { chain_id, context }, dir, path)
+}
+
+/// The context with what no state knows: the number that the store has for the chain.
+#[derive(Serialize)]
+struct Numbered<'a> {
+    chain_id: Option<u64>,
+    #[serde(flatten)]
+    context: &'a Context,
 }
 
 /// What code is given by name: constants stand in the version, the rest in the input.

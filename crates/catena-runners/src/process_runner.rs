@@ -31,6 +31,11 @@ const REACH_AGAIN: Duration = Duration::from_secs(1);
 /// The bytes of stored step files and large values, by digest.
 pub trait Files: Send + Sync {
     fn read(&self, digest: &str) -> Result<Vec<u8>, String>;
+
+    /// The number of a chain, for code that asks for the context of its execution.
+    fn chain_number(&self, _chain: &str) -> Option<u64> {
+        None
+    }
 }
 
 /// Where what an attempt needs comes from, beyond its chain.

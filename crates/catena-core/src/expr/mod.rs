@@ -19,4 +19,4 @@ pub use bounds::{
 pub use builtin::Builtin;
 pub use expression::{Expr, ExprError, Scope, Trouble, to_jinja};
 pub use filters::{FILTERS, FUNCTIONS, TESTS, instant_of_text};
-pub(crate) use filters::{day_of, duration_of, instant_of, text_of_instant};
+pub(crate) use filters::{duration_of, instant_of, text_of_instant};

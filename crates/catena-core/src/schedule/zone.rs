@@ -69,6 +69,11 @@ impl Zone {
         instant.display_with_offset(offset).to_string()
     }
 
+    /// The day that it is there, as `2026-11-20`.
+    pub fn day(&self, at: Timestamp) -> String {
+        self.rfc3339(at).chars().take_while(|letter| *letter != 'T').collect()
+    }
+
     pub fn is_utc(&self) -> bool {
         self.name == "UTC"
     }

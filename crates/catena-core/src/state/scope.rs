@@ -9,9 +9,10 @@ use super::{
     reader::{Met, Reader},
 };
 use crate::{
-    expr::{Reading, Scope, day_of, text_of_instant},
+    expr::{Reading, Scope, text_of_instant},
     ids::{FrameNo, StepIx, VisitNo},
     path::{Path, Segment},
+    schedule::Zone,
     status::StepStatus,
     time::Timestamp,
     value::{Loaded, Stored, Value},
@@ -44,7 +45,7 @@ impl Scope for VisitScope<'_> {
             "execution" => Some(Jinja::from(Serde(&json!({ "id": self.state.id })))),
             "chain" => Some(Jinja::from(Serde(&json!({ "name": self.state.chain.name })))),
             "now" => Some(Jinja::from(text_of_instant(self.now))),
-            "date" => Some(Jinja::from(day_of(self.state.record.started_at.unwrap_or(self.now)))),
+            "date" => Some(Jinja::from(self.state.day_of_start(self.now))),
             name => self.named(name),
         }
     }
@@ -139,6 +140,15 @@ impl VisitScope<'_> {
 }
 
 impl State {
+    /// The day of the start in the chain's zone, which is that of its first schedule; `now` before there is a start.
+    pub fn day_of_start(&self, now: Timestamp) -> String {
+        let at = self.record.started_at.unwrap_or(now);
+        match self.chain.schedules.first() {
+            Some(schedule) => schedule.zone.day(at),
+            None => Zone::utc().day(at),
+        }
+    }
+
     /// The frame around a frame.
     pub(super) fn outer(&self, frame: FrameNo) -> Option<FrameNo> {
         match self.frame(frame).origin {

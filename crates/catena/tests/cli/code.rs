@@ -87,3 +87,29 @@ output: [\"{named}\", \"{not_named}\", \"{asked}\"]
     place.write("chain.yaml", text);
     assert_eq!(place.run(&["run", "chain.yaml"]).out, "[\"one\",\"False\",\"Asked for\"]\n");
 }
+
+/// The object of the Task Chain seed, with numbers for ids.
+#[test]
+fn the_context_is_the_object_that_the_seed_describes() {
+    let place = Place::new();
+    place.write(
+        "brief.yaml",
+        "name: brief\nvariables: {user_id: user123}\nsteps:\n  \
+         - {name: Get Weather, shell: 'echo 72', parse: json, output_key: weather}\n  \
+         - {name: Flaky, shell: exit 3, error_policy: continue}\n  \
+         - {name: Generate Report, python: 'def main(context): return context', output_key: seen}\noutput: '{seen}'\n",
+    );
+    let document = place.json(&["run", "brief.yaml", "-o", "json"]);
+    let (context, execution) = (&document["execution"]["output"], &document["execution"]);
+    let chain = &place.json(&["chain", "show", "brief", "-o", "json"])["chain"]["id"];
+    assert!(chain.is_u64() && context["chain_id"] == *chain, "{chain} in {document}");
+    assert_eq!(context["execution_id"], execution["id"]);
+    assert_eq!(context["start_time"], execution["started_at"]);
+    assert_eq!(context["variables"]["user_id"], "user123");
+    let day = context["variables"]["date"].as_str().unwrap();
+    assert!(execution["started_at"].as_str().unwrap().starts_with(day));
+    assert_eq!(context["results"], serde_json::json!({"weather": 72}));
+    assert_eq!(context["current_step"], "Generate Report");
+    assert_eq!(context["completed_steps"], serde_json::json!(["Get Weather"]));
+    assert_eq!(context["errors"]["Flaky"]["type"], "exit_code", "{context}");
+}

@@ -80,12 +80,6 @@ pub fn instant_of_text(text: &str) -> std::result::Result<Timestamp, String> {
     Ok(Timestamp(time.timestamp().as_microsecond()))
 }
 
-/// The day that it is in UTC.
-pub(crate) fn day_of(at: Timestamp) -> String {
-    let day = Instant::from_microsecond(at.0).map(|at| at.to_zoned(TimeZone::UTC).date().to_string());
-    day.unwrap_or_else(|_| at.0.to_string())
-}
-
 /// Without a fraction where there is none, else with six digits, so that times of one offset are ordered as texts.
 fn text_of(time: &Zoned) -> String {
     let instant = time.timestamp();

@@ -13,7 +13,7 @@ mod text;
 mod units;
 
 pub use dates::instant_of_text;
-pub(crate) use dates::{day_of, instant_of, text_of_instant};
+pub(crate) use dates::{instant_of, text_of_instant};
 pub use functions::FUNCTIONS;
 pub use list_of_filters::FILTERS;
 pub use tests_of_values::TESTS;
