@@ -285,11 +285,22 @@ pub(crate) fn fresh_state(store: &dyn Store, execution: ExecutionId) -> Result<S
     Ok(State::new(execution, store.version(&row.version)?.chain))
 }
 
-/// The execution that a number on the command line means: its own, or the latest of the chain of that number.
+/// The execution that a number on the command line means: its own, or the latest of the chain of that number, which
+/// is said.
 pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<ExecutionId, Failure> {
     if store.execution(number)?.is_some() {
         return Ok(number);
     }
+    let (chain, latest) = latest_of_chain(store, number)?;
+    talk!("{number} is the chain {chain}; this is its latest execution, {latest}");
+    Ok(latest)
+}
+
+/// The name and the latest execution of the chain of a number.
+pub(crate) fn latest_of_chain(
+    store: &dyn Store,
+    number: ExecutionId,
+) -> Result<(String, ExecutionId), Failure> {
     let chain = store.chains()?.into_iter().find(|chain| chain.id == number.0);
     let chain = chain.ok_or_else(|| unknown(number))?;
     let Some(latest) = chain.last_execution else {
@@ -298,8 +309,7 @@ pub(crate) fn resolve(store: &dyn Store, number: ExecutionId) -> Result<Executio
         let message = format!("{number} is the chain {}, which has not run yet{when}", chain.name);
         return Err(Failure::new(Code::NotFound, message).next("catena ps ls, which shows what is scheduled"));
     };
-    talk!("{number} is the chain {}; this is its latest execution, {latest}", chain.name);
-    Ok(latest)
+    Ok((chain.name, latest))
 }
 
 /// When the chain of a number starts for the first time, if it has not yet and will.

@@ -58,7 +58,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 pub(crate) fn local(at: Timestamp) -> String {
     match jiff::Timestamp::from_microsecond(at.0) {
         Ok(at) => at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => at.0.to_string(),
+        Err(_) => "after the year 9999".to_owned(),
     }
 }
 

@@ -268,13 +268,13 @@ fn settings_are_shown_with_their_origins_and_secrets_without_values() {
     assert!(!text.contains("hunter2") && !text.contains("kestrel") && !text.contains("123"), "{text}");
     let shown = place.json(&["config", "show", "-o", "json"]);
     let expected = json!([
-        {"name": "config", "value": at, "origin": "CATENA_CONFIG"},
-        {"name": "home", "value": dir.join("home"), "origin": "CATENA_HOME"},
-        {"name": "store", "value": dir.join("other.db"), "origin": origin(1)},
-        {"name": "log", "value": "off", "origin": "default"},
-        {"name": "colour", "value": "never", "origin": "NO_COLOR"},
-        {"name": "secrets.API_KEY", "value": "env FLEET_KEY", "origin": origin(3)},
-        {"name": "secrets.DB", "value": format!("file {}", dir.join("db").display()), "origin": origin(4)},
+        {"name": "config", "value": at, "origin": "CATENA_CONFIG", "note": null},
+        {"name": "home", "value": dir.join("home"), "origin": "CATENA_HOME", "note": null},
+        {"name": "store", "value": dir.join("other.db"), "origin": origin(1), "note": null},
+        {"name": "log", "value": "off", "origin": "default", "note": null},
+        {"name": "colour", "value": "never", "origin": "NO_COLOR", "note": null},
+        {"name": "secrets.API_KEY", "value": "env FLEET_KEY", "origin": origin(3), "note": null},
+        {"name": "secrets.DB", "value": format!("file {}", dir.join("db").display()), "origin": origin(4), "note": null},
         {
             "name": "secrets.PIN", "value": format!("file {}", dir.join("pin").display()), "origin": origin(5),
             "note": "has fewer than 4 bytes, so it is not masked",

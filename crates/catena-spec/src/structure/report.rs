@@ -36,6 +36,8 @@ impl Structure<'_> {
     pub(super) fn no_list(&mut self, node: &Node, what: What<'_>) {
         if let (What::Key("command"), Value::String(line)) = (what, &node.value) {
             let words = line.split_whitespace().map(in_flow).collect::<Vec<_>>().join(", ");
+            // An empty list would be the next mistake.
+            let words = if words.is_empty() { "echo, hello".to_owned() } else { words };
             let help = format!("write `command: [{words}]`, or `shell: …` for a line that a shell reads");
             let message = "`command` must be a list: the program and its arguments, one by one";
             return self.add(Problem::new(Code::WrongType, node.span, message).help(help));

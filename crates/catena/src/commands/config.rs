@@ -15,6 +15,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  catena config show")]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,
@@ -41,7 +42,6 @@ struct SettingDto {
     value: Option<String>,
     origin: String,
     /// What is wrong with the value, or noteworthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 

@@ -97,7 +97,9 @@ fn a_copy_has_another_name_and_its_schedules_wait() {
     place
         .run(&["chain", "duplicate", "report", "weekly report"])
         .says(&["weekly report is a copy", "is paused"]);
-    place.run(&["chain", "duplicate", "report", "weekly report"]).fails(5, &["already"]);
+    place
+        .run(&["chain", "duplicate", "report", "weekly report"])
+        .fails(5, &["already", "catena chain duplicate report NEW"]);
     let source = place.run(&["chain", "show", "weekly report", "--source"]).out;
     assert!(source.starts_with("name: \"weekly report\"\n"), "{source}");
     let shown = place.json(&["chain", "show", "weekly report", "-o", "json"]);
@@ -121,7 +123,7 @@ fn a_chain_is_removed_with_what_it_did_only_if_that_is_said() {
     tell(&go);
     host.wait_with_output().unwrap();
     let id = place.json(&["ps", "ls", "-o", "json"])["executions"][0]["id"].to_string();
-    place.run(&["chain", "rm", "held"]).fails(5, &["1 past executions", "catena chain archive held"]);
+    place.run(&["chain", "rm", "held"]).fails(5, &["has a past execution", "catena chain archive held"]);
     place.run(&["chain", "rm", "held", "--executions"]).says(&["removed, with its execution"]);
     place.run(&["ps", "show", &id]).fails(4, &["there is no execution"]);
     assert!(!place.home().join("logs").join(&id).exists());

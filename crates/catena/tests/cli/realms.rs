@@ -91,6 +91,13 @@ fn a_task_may_run_once() {
     done.says(&[" completed in "]);
     assert_eq!(done.out, "one_sh\n");
     place.run(&["ps", "logs", "1"]).says(&["1 is the chain task; this is its latest execution"]);
+    let refused = place.run(&["ps", "cancel", "1"]);
+    refused.fails(
+        4,
+        &["1 is the chain task, whose latest execution, ", "has ended: completed", "catena ps show "],
+    );
+    assert!(!refused.err.contains("this is its latest"), "{refused:?}");
+    place.run(&["run", "--file", "one.sh", "--after", "-1"]).fails(2, &["`-1` is no duration"]);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_second_terminal_works_on_what_the_host_hosts() {
     second.until("hosts the store; this one follows");
     second.until("next start: ");
     assert_eq!(second.interrupt().code, 130);
-    place.run(&["chain", "rm", "held"]).fails(5, &["past executions"]);
+    place.run(&["chain", "rm", "held"]).fails(5, &["past execution"]);
     place.run(&["chain", "rm", "held", "--executions"]).says(&["removed"]);
     host.until("held has no start left");
     host.until("staying for a schedule");

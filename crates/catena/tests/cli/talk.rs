@@ -2,7 +2,7 @@
 
 use super::{Done, Place};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["init"],
     &["run"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["config", "show"],
     &["completion"],
     &["doctor"],
+    &["config"],
     &["version"],
     &["help"],
 ];

@@ -9,7 +9,7 @@ use catena_store::{Store, Version};
 use clap::Args;
 use serde_json::json;
 
-use super::find::{find, schedules_of};
+use super::find::{find, schedules_of, word_of};
 use crate::{
     args::Format,
     document::SCHEMA,
@@ -39,6 +39,11 @@ fn name(text: &str) -> Result<ChainName, String> {
 pub(super) fn run(args: &DuplicateArgs, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
     let row = find(&reader, &args.chain)?;
+    if reader.chains()?.iter().any(|chain| chain.name == args.new.as_str()) {
+        let message = format!("there is a chain `{}` already", args.new);
+        let next = format!("catena chain duplicate {} NEW, with another name", word_of(&row.name));
+        return Err(Failure::new(Code::Conflict, message).next(next));
+    }
     let Version { chain, source, files, .. } = reader.version(&row.version)?;
     let (source, is_renamed) = match renamed(&source, &args.new) {
         Some(source) => (source, true),

@@ -33,8 +33,11 @@ pub(super) fn run(args: &RmArgs, locations: &Locations) -> Result<Code, Failure>
         return Err(Failure::new(Code::Conflict, message).next(format!("catena ps cancel {}", row.id)));
     }
     if !rows.is_empty() && !args.executions {
-        let message =
-            format!("chain {} has {} past executions, which would go with it", chain.name, rows.len());
+        let past = match rows.len() {
+            1 => "a past execution".to_owned(),
+            count => format!("{count} past executions"),
+        };
+        let message = format!("chain {} has {past}, which would go with it", chain.name);
         let next =
             format!("catena chain archive {word}, which keeps them, or catena chain rm {word} --executions");
         return Err(Failure::new(Code::Conflict, message).next(next));

@@ -13,19 +13,31 @@ use crate::{
 /// The execution that a command is for. A chain's number may show its latest execution, but nothing is told to it
 /// by that: who meant another would lose it.
 pub(super) fn target(reader: &SqliteStore, id: ExecutionId, command: &str) -> Result<ExecutionRow, Failure> {
-    let row = reader.execution(id)?.ok_or_else(|| match hosting::resolve(reader, id) {
-        Ok(latest) => {
-            let message =
-                format!("there is no execution {id}; {id} is a chain, whose latest execution is {latest}");
-            Failure::new(Code::NotFound, message).next(format!("catena ps {command} {latest}"))
-        }
-        Err(unknown) => unknown,
-    })?;
+    let Some(row) = reader.execution(id)? else {
+        return Err(of_chain(reader, id, command)?);
+    };
     if row.status.is_end() {
         let message = format!("execution {id} has ended: {}", row.status);
         return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {id}")));
     }
     Ok(row)
+}
+
+/// What is said to who named a chain: its latest execution, and the command for that one, unless it has ended.
+fn of_chain(reader: &SqliteStore, id: ExecutionId, command: &str) -> Result<Failure, Failure> {
+    let (chain, latest) = hosting::latest_of_chain(reader, id)?;
+    let status = reader.execution(latest)?.map(|row| row.status);
+    let message = format!("there is no execution {id}; {id} is the chain {chain}");
+    Ok(match status.filter(|status| status.is_end()) {
+        Some(status) => {
+            let message = format!("{message}, whose latest execution, {latest}, has ended: {status}");
+            Failure::new(Code::NotFound, message).next(format!("catena ps show {latest}"))
+        }
+        None => {
+            let message = format!("{message}, whose latest execution is {latest}");
+            Failure::new(Code::NotFound, message).next(format!("catena ps {command} {latest}"))
+        }
+    })
 }
 
 /// Tells it, and gives back who hosts it.

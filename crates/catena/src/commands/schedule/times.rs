@@ -6,10 +6,10 @@ use clap::Args;
 #[derive(Debug, Default, Args)]
 pub(in crate::commands) struct TimeArgs {
     /// Start again and again, in seconds or as 1h30m, from start to start; 0 is once
-    #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, value_parser = milliseconds)]
     every: Option<u64>,
     /// Start later, in seconds or as 90s; 0 is at once
-    #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, value_parser = milliseconds)]
     after: Option<u64>,
 }
 
