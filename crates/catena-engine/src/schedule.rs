@@ -201,9 +201,9 @@ pub(crate) fn find(store: &dyn Store) -> Result<Found, StoreError> {
 
 pub(crate) fn expect_not_archived(chain: Option<&ChainRow>) -> Result<(), Error> {
     match chain {
-        Some(ChainRow { status: ChainStatus::Archived, name, .. }) => {
-            Err(Error::Conflict(format!("chain `{name}` is archived; `catena chain resume` takes it back")))
-        }
+        Some(ChainRow { status: ChainStatus::Archived, name, .. }) => Err(Error::Conflict(format!(
+            "chain `{name}` is archived; `catena chain resume {name}` takes it back"
+        ))),
         Some(_) | None => Ok(()),
     }
 }
@@ -212,6 +212,11 @@ impl Engine {
     /// From now on the schedules of the store fire in this engine: first what has come meanwhile, as each says.
     pub fn host_schedules(&self) {
         drop(self.shared().inputs.send(Input::Schedules(Box::new(Ask::Host))));
+    }
+
+    /// From now on no schedule fires in this engine: what comes is left to the next host.
+    pub fn leave_schedules(&self) {
+        drop(self.shared().inputs.send(Input::Schedules(Box::new(Ask::Leave))));
     }
 
     /// Stores a chain with its schedules; returns when that is durable.
@@ -246,6 +251,9 @@ impl Engine {
 
     /// Pauses, resumes or archives a chain; returns when that is durable.
     pub fn change_chain(&self, chain: &str, standing: Standing) -> Result<(), Error> {
+        if standing == Standing::Paused {
+            expect_not_archived(self.shared().store.chain(chain)?.as_ref())?;
+        }
         let chain = chain.to_owned();
         self.ask_about(|reply| Ask::ChangeChain { chain, standing, reply })
     }

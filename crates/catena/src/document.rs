@@ -261,5 +261,15 @@ fn data(event: &Event) -> Json {
             fields.remove(column);
         }
     }
+    for pointer in TIMES {
+        if let Some(time) = json.pointer_mut(pointer)
+            && let Some(at) = time.as_i64()
+        {
+            *time = rfc3339(Timestamp(at)).into();
+        }
+    }
     json
 }
+
+/// Where instants stand in the data of an event. The journal has them as numbers.
+const TIMES: [&str; 4] = ["/wake_at", "/plan/wait/until", "/trigger/schedule/at", "/trigger/backfill/at"];

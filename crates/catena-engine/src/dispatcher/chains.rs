@@ -28,6 +28,8 @@ use crate::{
 /// What can be asked of the dispatcher about chains and schedules.
 pub(crate) enum Ask {
     Host,
+    /// From now on they do not.
+    Leave,
     Store {
         request: Box<ScheduleRequest>,
         is_known: bool,
@@ -74,12 +76,14 @@ impl Dispatcher {
         }
         if let Some(refusal) = self.refusal() {
             return match ask {
-                Ask::Host => self.host_after_outage(),
+                Ask::Host => self.host_after_outage(Hosting::Live),
+                Ask::Leave => self.host_after_outage(Hosting::Dormant),
                 other => other.refuse(refusal),
             };
         }
         match ask {
             Ask::Host => self.host_schedules(),
+            Ask::Leave => self.leave_schedules(),
             Ask::Store { request, is_known, status, reply } => {
                 self.store_schedules(*request, is_known, status, reply);
             }
@@ -422,8 +426,11 @@ impl Dispatcher {
         let mut records = vec![Record::NextNumber(self.next_number)];
         let mut answer = Backfilled { trigger, starts: 0, skipped: 0 };
         for at in instants {
-            let waits = kept.waiting.iter().any(|row| row.fire.at == at);
-            let (outcome, reason) = match taken.contains(&at) || waits {
+            // What waits for its turn already is neither started again nor said to have an execution.
+            if kept.waiting.iter().any(|row| row.fire.at == at) {
+                continue;
+            }
+            let (outcome, reason) = match taken.contains(&at) {
                 true => (FireOutcome::Skipped, FireReason::HasExecution),
                 false => (FireOutcome::Waiting, FireReason::Running),
             };
@@ -526,7 +533,7 @@ fn instants_between(row: &ScheduleRow, from: Timestamp, to: Timestamp) -> Result
 impl Ask {
     fn refuse(self, error: Error) {
         match self {
-            Self::Host | Self::InstantTaken { .. } => {}
+            Self::Host | Self::Leave | Self::InstantTaken { .. } => {}
             Self::Store { reply, .. } => reply(Err(error)),
             Self::ChangeChain { reply, .. }
             | Self::RemoveChain { reply, .. }

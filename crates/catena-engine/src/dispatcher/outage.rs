@@ -61,9 +61,10 @@ impl Dispatcher {
         self.slots = Slots::new(self.slots_total);
     }
 
-    pub(super) fn host_after_outage(&mut self) {
+    /// Whether schedules are to fire here when it is over.
+    pub(super) fn host_after_outage(&mut self, hosting: Hosting) {
         if let Some(outage) = &mut self.outage {
-            outage.hosting = Hosting::Live;
+            outage.hosting = hosting;
         }
     }
 

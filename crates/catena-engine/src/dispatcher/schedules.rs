@@ -237,6 +237,14 @@ impl Dispatcher {
         }
     }
 
+    /// From now on they are records alone: what comes is left to the next host.
+    pub(super) fn leave_schedules(&mut self) {
+        self.schedules.hosting = Hosting::Dormant;
+        for id in self.schedules.kept.keys().copied().collect::<Vec<_>>() {
+            self.schedules.disarm(id);
+        }
+    }
+
     pub(super) fn wake_schedules(&mut self) {
         let now = self.shared.clock.now();
         while let Some((at, id)) = self.schedules.timers.first().copied()

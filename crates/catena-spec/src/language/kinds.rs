@@ -149,7 +149,9 @@ const SHELL: Shape = Shape::Object(&Object {
     rules: &[],
 });
 
-const WAIT: Shape = Shape::Object(&Object {
+/// A duration alone is what `for` would say.
+const WAIT: Shape = Shape::OneOf(&[Shape::Duration, Shape::Object(&WAIT_KEYS)]);
+const WAIT_KEYS: Object = Object {
     what: "`wait`",
     keys: &[
         key("for", Shape::Expr, "a duration, or an expression that gives one"),
@@ -179,7 +181,7 @@ const WAIT: Shape = Shape::Object(&Object {
         key("timeout", Shape::Time, "how long a signal is waited for").later(),
     ],
     rules: &[Rule::ExactlyOne(&["for", "until", "signal", "approval"])],
-});
+};
 
 const ENDS: Shape = Shape::Word(&[word("completed"), word("failed"), word("cancelled")]);
 const END: Shape = Shape::OneOf(&[

@@ -23,6 +23,9 @@ pub(crate) struct Limits {
 
 impl Context<'_> {
     pub(crate) fn wait(&mut self, node: &Node) -> Option<Work<Vec<StepDraft>>> {
+        if let Some(ms) = node.as_duration_ms() {
+            return Some(Work::Wait { wait: Wait::ForMs(ms) });
+        }
         let time = node.get("for").map(|entry| self.wait_for_time(&entry.value));
         let until = node.get("until").map(|entry| self.wait_until(&entry.value));
         // Signals and people come later; what can be checked of them is.
@@ -44,6 +47,11 @@ impl Context<'_> {
             let problem =
                 Problem::new(Code::BadDuration, node.span, format!("`for` is no duration: `{text}`"));
             self.add(problem.help(format!("write `{written}`")));
+            return None;
+        }
+        if text.trim().strip_prefix('-').is_some_and(|rest| duration::seconds(rest).is_some()) {
+            let problem = Problem::new(Code::BadDuration, node.span, format!("nobody waits for `{text}`"));
+            self.add(problem.help("a duration is not negative; `0` is no wait"));
             return None;
         }
         if duration::seconds(&text).is_some() {

@@ -181,6 +181,7 @@ impl Followed<'_> {
                 (code, host) = (end?, back);
                 hosting.current.set(None, &host);
                 if hosting.interrupts.any() {
+                    hosting.tell_left(&*host.store(&hosting.locations)?)?;
                     return Ok((Code::Interrupted, host));
                 }
             }
@@ -213,6 +214,17 @@ impl<'a> Hosting<'a> {
         let mut rows = store.schedules()?;
         rows.retain(|row| self.own.contains(&row.id));
         Ok(rows)
+    }
+
+    /// Says what an interrupt leaves behind.
+    fn tell_left(&self, store: &dyn Store) -> Result<(), Failure> {
+        let chain = Some(self.chain.clone());
+        let filter = ExecutionFilter { chain, unfinished_only: true, ..ExecutionFilter::default() };
+        for row in store.executions(&filter)?.into_iter().rev() {
+            talk!("leaving: execution {} goes on with the next `catena run`", row.id);
+        }
+        talk!("leaving: the schedule of {} goes on with its host or the next `catena run`", self.chain);
+        Ok(())
     }
 
     /// Blocks until there is something new of this chain; takes over from a host that has gone.
@@ -322,6 +334,8 @@ fn watch(chain: &str, current: Arc<Current>) -> Result<Interrupts, Failure> {
         match (execution, engine.and_then(|engine| engine.upgrade())) {
             (Some(execution), Some(engine)) => {
                 talk!("cancelling execution {execution}; once more to leave at once");
+                // What would come next is left to the next host.
+                engine.leave_schedules();
                 if let Err(error) = engine.cancel(execution, false, hosting::actor()) {
                     talk!("cannot cancel it: {error}");
                 }
@@ -352,7 +366,7 @@ pub(super) fn stay_for_schedules(engine: &Engine) -> Result<bool, Failure> {
     let Some(first) = rows.iter().min_by_key(|row| row.next_at) else { return Ok(false) };
     let at = first.next_at.map(output::local).unwrap_or_default();
     talk!(
-        "staying for {}: next start {at}, of {}; Ctrl-C leaves them to the next host",
+        "staying for {}: next start {at}, of {}; Ctrl-C leaves them to the next host, and --once does not stay",
         if rows.len() == 1 { "a schedule".to_owned() } else { format!("{} schedules", rows.len()) },
         first.chain
     );
