@@ -411,6 +411,32 @@ fn a_person_answers_for_an_undo_that_failed() {
     assert_eq!(state.step_status(VisitNo(0)), StepStatus::Completed, "what came before is still there");
 }
 
+/// Whatever has ended the execution before: what a person gives up is given up.
+#[test]
+fn a_person_gives_up_what_has_run_out_of_time() {
+    let steps = vec![task("charge").undo(vec![task("refund")]), wait("rest", 10_000)];
+    let chain = limited(steps, 1_000, Some(ErrorPolicy::Rollback));
+    let script = |address: &str, _| match address {
+        "charge.undo/refund" => (fail("bank is closed"), 1),
+        _ => (succeed(1), 1),
+    };
+    let mut sim = Sim::start(&chain, &script, 1);
+    while sim.step() {}
+    assert_eq!(sim.state.status(), ExecutionStatus::Stuck);
+    sim.tell(Command::ResolveVisit { visit: VisitNo(0), resolution: Resolution::GiveUp {} });
+    assert_eq!(sim.run().state.status(), ExecutionStatus::Failed);
+
+    let mut pay = task("pay");
+    pay.effect = EffectKind::AtMostOnce;
+    let chain = limited(vec![pay], 1_000, None);
+    let script = |_: &str, _| (Answer::Lost { message: "gone".into() }, 10);
+    let mut sim = Sim::start(&chain, &script, 1);
+    while sim.step() {}
+    assert_eq!(sim.state.status(), ExecutionStatus::InDoubt);
+    sim.tell(Command::ResolveVisit { visit: VisitNo(0), resolution: Resolution::GiveUp {} });
+    assert_eq!(sim.run().state.status(), ExecutionStatus::Failed);
+}
+
 /// Answers every question, in one way or another.
 fn answer_all(mut sim: Sim<'_>, seed: u64) -> Sim<'_> {
     for turn in 0..200 {

@@ -300,7 +300,9 @@ pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recover
         }
         match load_unfinished(store, row.id) {
             Ok(unfinished) => found.running.push(unfinished),
-            Err(error @ catena_store::Error::Corrupt(_)) => found.damaged.push((row.id, error.to_string())),
+            Err(error @ (catena_store::Error::Corrupt(_) | catena_store::Error::NotFound(_))) => {
+                found.damaged.push((row.id, error.to_string()));
+            }
             Err(error) => return Err(error),
         }
     }

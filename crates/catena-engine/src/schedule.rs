@@ -191,11 +191,10 @@ pub(crate) fn find(store: &dyn Store) -> Result<Found, StoreError> {
     let waiting = FireFilter { waiting_only: true, ..FireFilter::default() };
     found.waiting = store.fires(&waiting)?;
     found.waiting.reverse();
-    let unfinished = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
-    for row in store.executions(&unfinished)? {
-        let of = FireFilter { execution: Some(row.id), limit: Some(1), ..FireFilter::default() };
-        found.running.extend(store.fires(&of)?.first().map(|fire| (row.id, fire.schedule)));
-    }
+    // One question for all: there may be a million executions that no schedule has started.
+    let running = FireFilter { unfinished_only: true, ..FireFilter::default() };
+    found.running =
+        store.fires(&running)?.into_iter().filter_map(|row| Some((row.execution?, row.schedule))).collect();
     Ok(found)
 }
 

@@ -111,8 +111,8 @@ pub enum Record {
     },
     /// A schedule as it is now, whole.
     Schedule(Box<ScheduleRow>),
-    /// What became of an instant. A row that waits is replaced; any other is refused with `FireTaken`, and so is a
-    /// second execution for one instant.
+    /// What became of an instant. A row that waits is replaced, any other stays as it was decided; an execution for an
+    /// instant that has one or is decided is refused with `FireTaken`.
     Fire(Box<FireRow>),
     /// Refused with `NotFound` where there is no such chain.
     ChainStatus(ChainChange),

@@ -58,6 +58,8 @@ pub struct FireFilter {
     /// Only the fire that this execution belongs to.
     pub execution: Option<ExecutionId>,
     pub waiting_only: bool,
+    /// Only fires whose execution has not ended.
+    pub unfinished_only: bool,
     pub limit: Option<u32>,
 }
 

@@ -40,11 +40,15 @@ impl Decider<'_> {
     }
 
     fn must_undo(&self) -> bool {
+        let verdict = self.state.verdict().map(|failure| &failure.kind);
+        // Who gives up wants nothing more of it, whatever another step has asked for.
+        if verdict == Some(&FailureType::GivenUp) {
+            return false;
+        }
         let policy = self.state.chain().error_policy;
         self.state.rollback().is_some()
             || self.state.cancel().is_some_and(|cancel| cancel.rollback)
-            || (self.state.verdict().is_some_and(|failure| failure.kind == FailureType::Timeout)
-                && policy == Some(ErrorPolicy::Rollback))
+            || (verdict == Some(&FailureType::Timeout) && policy == Some(ErrorPolicy::Rollback))
     }
 
     fn end_without_undo(&mut self, end: BlockEnd) {

@@ -14,7 +14,7 @@ use catena_store::{Actor, ChainChange, FireRow, Record, ScheduleRow};
 
 use super::{
     Dispatcher, Reply,
-    commit::Consequences,
+    commit::{Claim, Consequences},
     schedules::{Anchored, Hosting, Kept, announcement, drop_waiting, when_durable},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(crate) enum Ask {
     /// The start of an execution was refused: its instant has one.
     InstantTaken {
         execution: ExecutionId,
-        row: Box<FireRow>,
+        claim: Box<Claim>,
     },
 }
 
@@ -92,7 +92,7 @@ impl Dispatcher {
             Ask::ChangeSchedule { id, standing, reply } => self.change_schedule(id, standing, reply),
             Ask::RunNow { id, actor, reply } => self.run_now(id, actor, reply),
             Ask::Backfill { id, span, taken, actor, reply } => self.backfill(id, span, &taken, &actor, reply),
-            Ask::InstantTaken { execution, row } => self.instant_taken(execution, *row),
+            Ask::InstantTaken { execution, claim } => self.instant_taken(execution, *claim),
         }
     }
 
@@ -114,7 +114,7 @@ impl Dispatcher {
             }
             records.push(Record::ChainIsNew { chain: name.clone() });
         }
-        if !is_known {
+        if !is_known || !self.schedules.is_still_known(&version) {
             let (number, version) = (self.take_number(), version.clone());
             records.push(Record::Version { version, number, at: now, actor: actor.clone() });
         }
@@ -362,9 +362,7 @@ impl Dispatcher {
             self.schedules.disarm(id);
             news.push(announcement(&self.schedules.kept[&id].row, News::Changed));
         }
-        self.schedules.kept.retain(|_, kept| kept.row.chain != chain);
-        self.schedules.heads.remove(&chain);
-        self.schedules.stored.remove(&chain);
+        self.schedules.removed(&chain);
         let records = vec![Record::ChainRemoved { chain }];
         self.commit_records(Consequences { records, news, reply: Some(reply), ..Consequences::default() });
     }

@@ -37,9 +37,17 @@ pub(super) struct Consequences {
     /// What followers of schedules are told.
     pub(super) news: Vec<Announcement>,
     /// The fire that the execution starts for: its instant may turn out to have one.
-    pub(super) fire: Option<Box<FireRow>>,
+    pub(super) fire: Option<Box<Claim>>,
     /// Large values that the next decision reads.
     pub(super) wanted: Option<Wanted>,
+}
+
+/// The start of an execution for an instant.
+pub(crate) struct Claim {
+    pub(crate) row: FireRow,
+    /// What is written all the same if the instant turns out to have an execution: how far its schedule has come, and
+    /// the instants that were missed before.
+    pub(crate) beside: Vec<Record>,
 }
 
 /// What the writer's thread does when the commit is durable.
@@ -81,11 +89,12 @@ impl Dispatcher {
         let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));
         match timer {
-            Some((at, _)) => self.arm(execution, at),
-            None => self.disarm(execution),
+            // For one that is held up a timer can do nothing: it is looked at with what is read.
+            Some((at, _)) if !is_held_up => self.arm(execution, at),
+            Some(_) | None => self.disarm(execution),
         }
         // One that is held up fills no slot; what was read asks for one again.
-        if wants_slot && !is_held_up && !self.unaccepted.contains(&execution) {
+        if wants_slot && !is_held_up && !self.unaccepted.contains_key(&execution) {
             self.slots.wait(execution);
         }
         if has_ended {
@@ -123,6 +132,8 @@ impl Dispatcher {
     fn submit(&mut self, append: Option<Append>, mut after: AfterCommit) {
         let records = std::mem::take(&mut after.consequences.records);
         if append.is_none() && records.is_empty() && after.consequences.wanted.is_none() {
+            // What was decided before may not be there yet: that commit tells.
+            after.durable = None;
             return after.succeeded();
         }
         if faults::is_on(Fault::ActBeforeCommit) {
@@ -161,6 +172,8 @@ impl AfterCommit {
             Ok(()) => self.succeeded(),
             Err(StoreError::KeyTaken { execution, same_input }) => self.key_taken(execution, same_input),
             Err(StoreError::FireTaken { .. }) if self.consequences.fire.is_some() => self.instant_taken(),
+            // Its first commit was refused and has its answer; this one was decided before that was known.
+            Err(StoreError::Conflict { found: 0, .. }) => self.never_was(),
             Err(error) if is_refusal(&error) && self.consequences.reply.is_some() => self.refused(error),
             Err(error) => self.failed(error),
         }
@@ -204,11 +217,21 @@ impl AfterCommit {
 
     /// The instant has an execution: this one never was.
     fn instant_taken(mut self) {
-        let Some(row) = self.consequences.fire.take() else { return };
-        let error = StoreError::FireTaken { schedule: row.schedule, at: row.fire.at };
-        let ask = Ask::InstantTaken { execution: self.execution, row };
+        let Some(claim) = self.consequences.fire.take() else { return };
+        let error = StoreError::FireTaken { schedule: claim.row.schedule, at: claim.row.fire.at };
+        let ask = Ask::InstantTaken { execution: self.execution, claim };
         drop(self.shared.inputs.send(Input::Schedules(Box::new(ask))));
         self.refused(error);
+    }
+
+    fn never_was(mut self) {
+        let unknown = Error::UnknownExecution(self.execution);
+        if let Some(recorded) = self.consequences.recorded.take() {
+            recorded(Err(unknown.to_string()));
+        }
+        if let Some(reply) = self.consequences.reply.take() {
+            reply(Err(unknown));
+        }
     }
 
     fn refused(mut self, error: StoreError) {

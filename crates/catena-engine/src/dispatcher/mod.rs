@@ -29,7 +29,7 @@ use catena_core::{
     value::Blob,
 };
 use catena_runners::{AttemptKey, Recorded};
-use catena_store::{Actor, InboxCommand, Lease, Record, Store};
+use catena_store::{Actor, InboxCommand, Lease, Record, Store, Version};
 
 pub(crate) use self::{
     chains::Ask,
@@ -38,7 +38,7 @@ pub(crate) use self::{
 };
 use self::{
     commit::{Consequences, Decided},
-    outage::{LOOK_AGAIN, Outage},
+    outage::Outage,
     pauses::Pauses,
     schedules::Schedules,
     slots::Slots,
@@ -77,8 +77,9 @@ pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     inputs: Receiver<Input>,
     hot: HashMap<ExecutionId, State>,
-    /// Those that the store has not accepted yet, because their key may have been used: nothing of them starts.
-    unaccepted: HashSet<ExecutionId>,
+    /// Those that the store has not accepted yet, because their key may have been used: nothing of them starts, and
+    /// their version may never be stored.
+    unaccepted: HashMap<ExecutionId, Arc<Version>>,
     loading: HashMap<ExecutionId, Vec<Deferred>>,
     /// Those for which large values are being read.
     reading: HashSet<ExecutionId>,
@@ -104,7 +105,7 @@ impl Dispatcher {
             shared,
             inputs,
             hot: HashMap::new(),
-            unaccepted: HashSet::new(),
+            unaccepted: HashMap::new(),
             loading: HashMap::new(),
             reading: HashSet::new(),
             timers: BTreeSet::new(),
@@ -136,9 +137,8 @@ impl Dispatcher {
 
     /// The next input, or `None` when a timer is due; what is due comes before what is queued.
     fn next_input(&self) -> Option<Input> {
-        if self.outage.is_some() {
-            // In time as it passes, whatever the clock says of it.
-            return match self.inputs.recv_timeout(LOOK_AGAIN) {
+        if let Some(outage) = &self.outage {
+            return match self.inputs.recv_timeout(outage.until_look()) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Input::Stop),
@@ -200,7 +200,10 @@ impl Dispatcher {
             return reply(Err(refusal));
         }
         let CheckedStart { version, params, blobs, key, actor } = request;
-        self.schedules.stored(&version);
+        let is_known = is_known && self.schedules.is_still_known(&version);
+        if key.is_none() {
+            self.schedules.stored(&version);
+        }
         let mut records: Vec<Record> = blobs.into_iter().map(Record::Value).collect();
         if !is_known {
             let (number, at) = (self.take_number(), self.shared.clock.now());
@@ -217,7 +220,7 @@ impl Dispatcher {
         // Until the store has said that the key is new, no attempt may run.
         let slots = if key.is_some() { 0 } else { self.slots.offer(execution, 0) };
         if key.is_some() {
-            self.unaccepted.insert(execution);
+            self.unaccepted.insert(execution, Arc::clone(&version));
         }
         let outside = self.outside(slots);
         let (state, decision) = State::start(execution, Arc::clone(&version.chain), start, outside);
@@ -343,9 +346,11 @@ impl Dispatcher {
         match state {
             Err(error) => self.not_loaded(execution, &error),
             Ok(state) => {
+                // One that was asked for in an outage which is over meanwhile is older than what is in memory.
+                let Some(waiting) = self.loading.remove(&execution) else { return };
                 let seq = state.seq();
                 self.hot.insert(execution, *state);
-                for deferred in self.loading.remove(&execution).unwrap_or_default() {
+                for deferred in waiting {
                     self.resume(execution, deferred);
                 }
                 // What was committed meanwhile tells by itself when it is durable.
@@ -443,7 +448,9 @@ impl Dispatcher {
 
     /// The store has taken a start with a new key: now it may run.
     fn accepted(&mut self, execution: ExecutionId) {
-        self.unaccepted.remove(&execution);
+        if let Some(version) = self.unaccepted.remove(&execution) {
+            self.schedules.stored(&version);
+        }
         if self.hot.get(&execution).is_some_and(State::wants_slot) {
             self.slots.wait(execution);
         }

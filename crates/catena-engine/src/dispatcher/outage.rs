@@ -2,7 +2,7 @@
 //! stops what it can. What was in memory is dropped, since nobody knows what of it is stored; when the store takes
 //! commits again, everything is taken up from there as after a crash.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catena_core::{Effect, ExecutionId, Loaded, State};
 use catena_runners::Beginning;
@@ -14,7 +14,7 @@ use super::{
 use crate::{Error, Notice, launch, load::Wanted};
 
 /// Between two looks whether the store takes something again.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Outage {
     error: StoreError,
@@ -24,6 +24,14 @@ pub(super) struct Outage {
     pub(super) hosting: Hosting,
     /// The loader is looking. What it finds must not change until it is taken up.
     is_looking: bool,
+    /// In time as it passes, whatever the clock says of it, and however much comes in meanwhile.
+    look_at: Instant,
+}
+
+impl Outage {
+    pub(super) fn until_look(&self) -> Duration {
+        self.look_at.saturating_duration_since(Instant::now())
+    }
 }
 
 struct Cancel {
@@ -40,7 +48,8 @@ impl Dispatcher {
         (self.shared.notify)(&Notice::Suspended { why: error.to_string(), is_disk_full: is_full(&error) });
         let waiting = std::mem::take(&mut self.loading);
         let hosting = self.schedules.hosting;
-        self.outage = Some(Outage { error, cancels: Vec::new(), hosting, is_looking: false });
+        let look_at = Instant::now() + LOOK_AGAIN;
+        self.outage = Some(Outage { error, cancels: Vec::new(), hosting, is_looking: false, look_at });
         self.forget_all();
         for (execution, deferred) in waiting {
             for deferred in deferred {
@@ -77,6 +86,9 @@ impl Dispatcher {
     /// Has the loader look whether the store takes something again, unless it does.
     pub(super) fn look_again(&mut self) {
         let next_number = self.next_number;
+        if let Some(outage) = &mut self.outage {
+            outage.look_at = Instant::now() + LOOK_AGAIN;
+        }
         if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.is_looking) {
             outage.is_looking = true;
             self.load(Wanted::Unfinished { next_number });
@@ -97,6 +109,7 @@ impl Dispatcher {
                     self.host_schedules();
                 }
             }
+            (Err(error @ (StoreError::Corrupt(_) | StoreError::LeaseLost)), Some(_)) => self.stop(&error),
             (Err(_), Some(outage)) => {
                 self.outage = Some(Outage { is_looking: false, ..outage });
                 self.ask_for_cancels();
@@ -167,6 +180,10 @@ impl Dispatcher {
                 return;
             }
         };
+        // One that was being read for another reason when the outage began is left alone.
+        if !outage.cancels.iter_mut().any(|cancel| waits(&cancel)) {
+            return;
+        }
         self.stop_attempts(&state);
         if is_looking {
             // It is told when the look is over, one way or the other.

@@ -43,6 +43,7 @@ impl Pauses {
         if let Some((limit, _)) = self.armed.remove(&execution) {
             self.limits.remove(&(limit, execution));
         }
+        self.over.remove(&execution);
     }
 
     pub(super) fn clear(&mut self) {
@@ -63,9 +64,10 @@ impl Pauses {
     }
 
     /// The time at which an execution decides: the clock's, unless a pause of it is over that the clock makes longer.
-    pub(super) fn now(&mut self, state: &State, now: Timestamp) -> Timestamp {
-        match self.over.remove(&state.id()) {
-            Some(wake_at) if waits_for_time_to_pass(state, wake_at) => now.max(wake_at),
+    /// It stays over until the execution has decided: a command that is rejected is no decision.
+    pub(super) fn now(&self, state: &State, now: Timestamp) -> Timestamp {
+        match self.over.get(&state.id()) {
+            Some(wake_at) if waits_for_time_to_pass(state, *wake_at) => now.max(*wake_at),
             Some(_) | None => now,
         }
     }

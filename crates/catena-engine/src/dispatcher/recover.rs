@@ -36,7 +36,8 @@ impl Dispatcher {
                 self.arm(execution, at);
             }
         }
-        let executions: Vec<ExecutionId> = found.running.iter().map(|one| one.state.id()).collect();
+        let executions: Vec<(ExecutionId, u64)> =
+            found.running.iter().map(|one| (one.state.id(), one.state.seq())).collect();
         for one in found.running {
             self.take_up(one, found.first_of_boot);
         }
@@ -46,8 +47,10 @@ impl Dispatcher {
         for InboxItem { id, execution, actor, command, .. } in found.inbox {
             self.with_state(execution, Deferred::Tell { command, actor, inbox: Some(id), reply: None });
         }
-        for execution in executions {
+        for (execution, seq) in executions {
             self.with_state(execution, Deferred::Advance);
+            // One with nothing to do now waits in the store.
+            self.durable(execution, seq);
         }
         if faults::is_on(Fault::TimerLost) {
             self.timers.clear();

@@ -23,7 +23,7 @@ use catena_store::{Actor, FireRow, InboxCommand, Record, ScheduleRow, Version};
 
 use super::{
     Deferred, Dispatcher, Reply,
-    commit::{Consequences, Decided},
+    commit::{Claim, Consequences, Decided},
 };
 use crate::schedule::{Announcement, Found, Head, News};
 
@@ -37,6 +37,8 @@ pub(super) struct Schedules {
     pub(super) heads: HashMap<String, Head>,
     /// Names of chains that were stored by this engine.
     pub(super) stored: HashSet<String>,
+    /// Names of chains that were removed by this engine: who asked before may still believe that they are stored.
+    removed: HashSet<String>,
     /// Which schedule an unfinished execution belongs to.
     of: HashMap<ExecutionId, ScheduleId>,
     /// Executions of schedules that have ended since anybody looked.
@@ -143,10 +145,24 @@ impl Schedules {
     pub(super) fn stored(&mut self, version: &Version) {
         let name = version.chain.name.as_str();
         self.stored.insert(name.to_owned());
+        self.removed.remove(name);
         if let Some(head) = self.heads.get_mut(name) {
             head.version.clone_from(&version.digest);
             head.chain = Arc::clone(&version.chain);
         }
+    }
+
+    /// The chain and all that it has are gone.
+    pub(super) fn removed(&mut self, chain: &str) {
+        self.kept.retain(|_, kept| kept.row.chain != chain);
+        self.heads.remove(chain);
+        self.stored.remove(chain);
+        self.removed.insert(chain.to_owned());
+    }
+
+    /// Whether the version is stored, where that was so when it was asked for.
+    pub(super) fn is_still_known(&self, version: &Version) -> bool {
+        !self.removed.contains(version.chain.name.as_str())
     }
 
     /// The execution has come to its end, or never was.
@@ -386,9 +402,10 @@ impl Dispatcher {
         self.schedules.runs(execution, row.schedule);
         let (actor, at) = (row.decided_by.clone(), row.fire.at);
         let trigger = trigger_of(&row);
+        let beside = consequences.records.clone();
+        consequences.fire = Some(Box::new(Claim { row: row.clone(), beside }));
         consequences.records.extend(blobs.into_iter().map(Record::Value));
         consequences.records.push(Record::NextNumber(self.next_number));
-        consequences.fire = Some(Box::new(row.clone()));
         consequences.records.push(Record::Fire(Box::new(row)));
         if faults::is_on(Fault::InstantForgotten) {
             consequences.records.retain(|record| !matches!(record, Record::Fire(_) | Record::Schedule(_)));
@@ -414,14 +431,14 @@ impl Dispatcher {
     }
 
     /// The store knew an execution for the instant that the start of this one was to be for: it never was.
-    pub(super) fn instant_taken(&mut self, execution: ExecutionId, row: FireRow) {
+    pub(super) fn instant_taken(&mut self, execution: ExecutionId, claim: Claim) {
         self.forget(execution);
         self.schedules.ended(execution);
-        let mut row = row;
+        let Claim { mut row, beside: mut records } = claim;
         row.execution = None;
         row.fire.outcome = FireOutcome::Skipped;
         row.fire.reason = Some(FireReason::HasExecution);
-        let records = vec![Record::Fire(Box::new(row))];
+        records.push(Record::Fire(Box::new(row)));
         self.commit_records(Consequences { records, ..Consequences::default() });
     }
 }

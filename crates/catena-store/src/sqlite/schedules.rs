@@ -67,15 +67,17 @@ fn busy(
     Ok(None)
 }
 
-/// What was decided stays decided, and one instant starts one execution.
+/// What was decided starts nothing any more, and one instant starts one execution.
 fn fire_refusal(connection: &Connection, row: &FireRow) -> Result<Option<Error>, Error> {
+    if row.execution.is_none() {
+        return Ok(None);
+    }
     let is_decided = connection
         .prepare_cached(
             "SELECT 1 FROM fires WHERE schedule = ? AND at = ? AND trigger_id = ? AND outcome <> 'waiting'",
         )?
         .exists(params![row.schedule.0, row.fire.at.0, row.trigger])?;
-    let has_execution = row.execution.is_some()
-        && row.fire.kind != FireKind::RunNow
+    let has_execution = row.fire.kind != FireKind::RunNow
         && connection
             .prepare_cached(
                 "SELECT 1 FROM fires WHERE schedule = ? AND at = ? AND execution IS NOT NULL AND kind <> 'run_now'",
@@ -120,7 +122,8 @@ pub(super) fn write_fire(connection: &Connection, row: &FireRow) -> Result<(), E
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (schedule, at, trigger_id) DO UPDATE SET outcome = excluded.outcome,
                  reason = excluded.reason, note = excluded.note, execution = excluded.execution,
-                 decided_at = excluded.decided_at, decided_by = excluded.decided_by",
+                 decided_at = excluded.decided_at, decided_by = excluded.decided_by
+             WHERE outcome = 'waiting'",
         )?
         .execute(params![
             row.schedule.0,
@@ -244,11 +247,18 @@ pub(super) fn read_schedules(reader: &Connection) -> Result<Vec<ScheduleRow>, Er
 }
 
 pub(super) fn read_fires(reader: &Connection, filter: &FireFilter) -> Result<Vec<FireRow>, Error> {
+    // What is not asked for stands in no condition: with `OR` in it no index would serve what is.
+    let schedule = if filter.schedule.is_some() { "schedule = ?1" } else { "?1 IS NULL" };
+    let execution = if filter.execution.is_some() { "AND execution = ?2" } else { "AND ?2 IS NULL" };
     let waiting = if filter.waiting_only { "AND outcome = 'waiting'" } else { "" };
+    let unfinished = match filter.unfinished_only {
+        true => "AND execution IN (SELECT id FROM executions WHERE finished_at IS NULL)",
+        false => "",
+    };
     let sql = format!(
         "SELECT schedule, at, trigger_id, until, count, kind, outcome, reason, note, execution, decided_at,
                 decided_by FROM fires
-         WHERE (?1 IS NULL OR schedule = ?1) AND (?2 IS NULL OR execution = ?2) {waiting}
+         WHERE {schedule} {execution} {waiting} {unfinished}
          ORDER BY at DESC, id DESC LIMIT ?3"
     );
     let mut statement = reader.prepare_cached(&sql)?;

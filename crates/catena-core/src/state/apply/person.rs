@@ -23,6 +23,12 @@ impl State {
         self.touch_execution();
     }
 
+    /// A person's word stands, also over a limit that was reached before: nothing else would bring it to its end.
+    fn give_up(&mut self) {
+        self.record.verdict = None;
+        self.give_verdict(Failure::given_up());
+    }
+
     pub(super) fn visit_resolved(&mut self, no: VisitNo, resolution: &Resolution) -> Result<(), Misfit> {
         let visit = self.known(no)?;
         match (&visit.phase, &visit.undo) {
@@ -54,7 +60,7 @@ impl State {
             }
             // An undo is not stopped on the way: giving it up is its failure.
             Resolution::GiveUp {} if self.is_in_undo(no) => Answer::Failed { failure: Failure::given_up() },
-            Resolution::GiveUp {} => return self.give_verdict(Failure::given_up()),
+            Resolution::GiveUp {} => return self.give_up(),
         };
         self.set_phase(no, VisitPhase::Answered(answer));
     }
@@ -66,7 +72,7 @@ impl State {
                 self.visit_mut(no).undo = UndoPhase::Done;
             }
             Resolution::RunAgain {} => self.visit_mut(no).undo = UndoPhase::None,
-            Resolution::Failed {} | Resolution::GiveUp {} => self.give_verdict(Failure::given_up()),
+            Resolution::Failed {} | Resolution::GiveUp {} => self.give_up(),
         }
         self.touch_execution();
     }

@@ -1,6 +1,6 @@
 //! `catena ps cancel`: asks an execution to end, through its host or for a moment without one.
 
-use catena_core::ExecutionId;
+use catena_core::{ExecutionId, status::ExecutionStatus};
 use catena_engine::{Error, Reach};
 use catena_store::{InboxCommand, Store};
 use clap::Args;
@@ -32,8 +32,14 @@ pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Fail
         // A host that had nothing else to do may be gone before it has answered: the store says what became of it.
         Err(Error::Stopped(why)) => {
             let row = reader.execution(id)?.filter(|row| row.status.is_end()).ok_or(Error::Stopped(why))?;
-            talk!("execution {} {}", id, row.status);
-            return Ok(Code::Completed);
+            return match row.status {
+                ExecutionStatus::Cancelled | ExecutionStatus::RolledBack => {
+                    talk!("execution {id} {}", row.status);
+                    Ok(Code::Completed)
+                }
+                // It ended by itself, before it could be told.
+                ended => Err(tell::has_ended(id, ended)),
+            };
         }
         asked => asked?,
     }

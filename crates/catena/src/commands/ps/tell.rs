@@ -1,6 +1,6 @@
 //! Telling an execution something: through its host, or for a moment without one.
 
-use catena_core::ExecutionId;
+use catena_core::{ExecutionId, status::ExecutionStatus};
 use catena_engine::Reach;
 use catena_store::{ExecutionRow, InboxCommand, Store, sqlite::SqliteStore};
 
@@ -17,8 +17,7 @@ pub(super) fn target(reader: &SqliteStore, id: ExecutionId, command: &str) -> Re
         return Err(of_chain(reader, id, command)?);
     };
     if row.status.is_end() {
-        let message = format!("execution {id} has ended: {}", row.status);
-        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {id}")));
+        return Err(has_ended(id, row.status));
     }
     Ok(row)
 }
@@ -38,6 +37,11 @@ fn of_chain(reader: &SqliteStore, id: ExecutionId, command: &str) -> Result<Fail
             Failure::new(Code::NotFound, message).next(format!("catena ps {command} {latest}"))
         }
     })
+}
+
+pub(super) fn has_ended(id: ExecutionId, status: ExecutionStatus) -> Failure {
+    Failure::new(Code::Conflict, format!("execution {id} has ended: {status}"))
+        .next(format!("catena ps show {id}"))
 }
 
 /// Tells it, and gives back who hosts it.
