@@ -481,6 +481,10 @@ impl Driver {
                 resumed = begun.elapsed().as_secs() + 2;
                 self.held = self.unfinished_with(|status| status == ExecutionStatus::Paused);
                 self.carry_out(Order::Resume)?;
+                // Kills of the helper can lose one step three times: a person has it run again.
+                for execution in self.unfinished_with(|status| status == ExecutionStatus::Quarantined) {
+                    self.engines.run_again(execution)?;
+                }
             }
             let unanswered: Vec<usize> =
                 (0..self.starts.len()).filter(|number| self.starts[*number].acknowledged.is_none()).collect();

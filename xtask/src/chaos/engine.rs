@@ -118,6 +118,13 @@ impl Engines {
         self.spawn(Purpose::Steer, command)
     }
 
+    /// Answers for the step that is asked about.
+    pub(super) fn run_again(&mut self, execution: u64) -> Result<u32> {
+        let mut command = self.site.command();
+        command.args(["ps", "resolve", &execution.to_string(), "--run-again"]);
+        self.spawn(Purpose::Steer, command)
+    }
+
     pub(super) fn tick(&mut self, file: &std::path::Path) -> Result<u32> {
         let mut command = self.site.command();
         command.arg("run").arg(file);
