@@ -7,7 +7,7 @@ use catena_core::{
     chain::{Draft, EffectKind, ErrorPolicy, StepDraft, Wait, Work},
     event::{Answer, Resolution},
     ids::VisitNo,
-    state::{UndoPhase, VisitPhase},
+    state::UndoPhase,
     status::{ExecutionStatus, StepStatus},
 };
 use catena_testkit::{
@@ -444,11 +444,7 @@ fn answer_all(mut sim: Sim<'_>, seed: u64) -> Sim<'_> {
         if sim.state.has_ended() {
             break;
         }
-        let asking = |(no, visit): (VisitNo, &catena_core::state::Visit)| {
-            let asks = matches!(visit.phase, VisitPhase::InDoubt | VisitPhase::Quarantined)
-                || matches!(visit.undo, UndoPhase::Failed(_));
-            asks.then_some(no)
-        };
+        let asking = |(no, visit): (VisitNo, &catena_core::state::Visit)| visit.question().map(|_| no);
         let visit = sim.state.visits().find_map(asking).expect("what has not ended asks a person");
         let resolution = match (seed + turn) % 4 {
             0 => Resolution::Completed { value: None },

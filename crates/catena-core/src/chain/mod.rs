@@ -24,8 +24,8 @@ pub use self::{
     http::{Auth, Base, Body, HttpStep, Statuses, Url},
     params::{Param, ParamProblem},
     work::{
-        Branch, CodeLanguage, CodeSource, CodeStep, FileStep, Interpreter, Parse, Process, Repeat, Wait,
-        WaitFor, Work,
+        Branch, CodeLanguage, CodeSource, CodeStep, FileStep, Interpreter, Nested, Parse, Process, Repeat,
+        Wait, WaitFor, Work,
     },
 };
 use crate::{

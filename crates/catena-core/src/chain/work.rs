@@ -202,6 +202,14 @@ pub struct Repeat {
     pub tolerate: u32,
 }
 
+/// The blocks that a step holds, by how it runs them.
+#[derive(Clone, Copy, Debug)]
+pub enum Nested<'a, B> {
+    Group(&'a B),
+    Parallel(&'a [Branch<B>], WaitFor),
+    ForEach(&'a Repeat, &'a B),
+}
+
 impl<B> Work<B> {
     /// The kind as a definition names it.
     pub fn kind(&self) -> &'static str {
@@ -267,14 +275,12 @@ impl<B> Work<B> {
         given.flat_map(Template::secrets).chain(self.http().into_iter().flat_map(HttpStep::secrets))
     }
 
-    /// The blocks directly within it.
-    pub fn blocks(&self) -> Vec<B>
-    where
-        B: Copy,
-    {
+    /// What it holds, of the kinds that hold blocks.
+    pub fn nested(&self) -> Option<Nested<'_, B>> {
         match self {
-            Self::Group { block } | Self::ForEach { block, .. } => vec![*block],
-            Self::Parallel { branches, .. } => branches.iter().map(|branch| branch.block).collect(),
+            Self::Group { block } => Some(Nested::Group(block)),
+            Self::Parallel { branches, wait_for } => Some(Nested::Parallel(branches, *wait_for)),
+            Self::ForEach { repeat, block } => Some(Nested::ForEach(repeat, block)),
             Self::Shell { .. }
             | Self::Command { .. }
             | Self::File { .. }
@@ -283,7 +289,37 @@ impl<B> Work<B> {
             | Self::FileExists { .. }
             | Self::Http(_)
             | Self::Set { .. }
-            | Self::Wait { .. } => Vec::new(),
+            | Self::Wait { .. } => None,
+        }
+    }
+
+    /// The blocks directly within it.
+    pub fn blocks(&self) -> Vec<B>
+    where
+        B: Copy,
+    {
+        match self.nested() {
+            None => Vec::new(),
+            Some(Nested::Group(block) | Nested::ForEach(_, block)) => vec![*block],
+            Some(Nested::Parallel(branches, _)) => branches.iter().map(|branch| branch.block).collect(),
+        }
+    }
+
+    /// Whether it is carried out by attempts: neither by blocks, nor by the engine alone.
+    pub fn makes_attempts(&self) -> bool {
+        match self {
+            Self::Shell { .. }
+            | Self::Command { .. }
+            | Self::File { .. }
+            | Self::Code { .. }
+            | Self::Function { .. }
+            | Self::FileExists { .. }
+            | Self::Http(_) => true,
+            Self::Set { .. }
+            | Self::Wait { .. }
+            | Self::Group { .. }
+            | Self::Parallel { .. }
+            | Self::ForEach { .. } => false,
         }
     }
 

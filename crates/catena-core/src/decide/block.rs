@@ -2,7 +2,7 @@
 
 use super::Decider;
 use crate::{
-    chain::{Target, Work},
+    chain::{Nested, Target},
     event::{BlockEnd, Event, Jump, StopReason},
     expr::Scope,
     failure::Failure,
@@ -105,21 +105,13 @@ impl Decider<'_> {
     }
 
     fn open_next(&mut self, visit: VisitNo, index: u32) {
-        let (block, origin) = match &self.state.step_of(visit).work {
-            Work::Group { block } => (*block, Origin::Group { visit }),
-            Work::ForEach { block, .. } => (*block, Origin::Item { visit, index }),
-            Work::Parallel { branches, .. } => {
+        let nested = self.state.step_of(visit).work.nested().expect("only block steps have frames");
+        let (block, origin) = match nested {
+            Nested::Group(block) => (*block, Origin::Group { visit }),
+            Nested::ForEach(_, block) => (*block, Origin::Item { visit, index }),
+            Nested::Parallel(branches, _) => {
                 (branches[index as usize].block, Origin::Branch { visit, index })
             }
-            Work::Shell { .. }
-            | Work::Command { .. }
-            | Work::File { .. }
-            | Work::Code { .. }
-            | Work::Function { .. }
-            | Work::FileExists { .. }
-            | Work::Http(_)
-            | Work::Set { .. }
-            | Work::Wait { .. } => unreachable!("only block steps have frames"),
         };
         let frame = FrameNo::next_of(self.state.frame_count());
         self.emit(Event::BlockOpened { frame, block, origin });
@@ -139,24 +131,15 @@ impl Decider<'_> {
     fn nest_result(&self, visit: VisitNo) -> Value {
         let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { return Value::null() };
         let result = |no: &FrameNo| self.frame_result(self.state.frame(*no));
-        match &self.state.step_of(visit).work {
-            Work::Parallel { branches, .. } if self.is_result_read(visit) => {
+        match self.state.step_of(visit).work.nested() {
+            Some(Nested::Group(_)) => nest.frames.first().map_or_else(Value::null, result),
+            Some(Nested::Parallel(..) | Nested::ForEach(..)) if !self.is_result_read(visit) => Value::null(),
+            Some(Nested::Parallel(branches, _)) => {
                 let named = branches.iter().zip(&nest.frames);
                 Value::object(named.map(|(branch, no)| (branch.name.as_str().to_owned(), result(no))))
             }
-            Work::ForEach { .. } if self.is_result_read(visit) => Value::list(nest.frames.iter().map(result)),
-            Work::Group { .. } => nest.frames.first().map_or_else(Value::null, result),
-            Work::Parallel { .. }
-            | Work::ForEach { .. }
-            | Work::Shell { .. }
-            | Work::Command { .. }
-            | Work::File { .. }
-            | Work::Code { .. }
-            | Work::Function { .. }
-            | Work::FileExists { .. }
-            | Work::Http(_)
-            | Work::Set { .. }
-            | Work::Wait { .. } => Value::null(),
+            Some(Nested::ForEach(..)) => Value::list(nest.frames.iter().map(result)),
+            None => Value::null(),
         }
     }
 

@@ -6,7 +6,6 @@ use crate::{
     command::Rejection,
     event::{Event, Resolution},
     ids::VisitNo,
-    state::{UndoPhase, VisitPhase},
 };
 
 impl Decider<'_> {
@@ -30,23 +29,6 @@ impl Decider<'_> {
     }
 
     fn asks(&self, no: VisitNo) -> bool {
-        if no.index() >= self.state.visit_count() {
-            return false;
-        }
-        let visit = self.state.visit(no);
-        match (&visit.phase, &visit.undo) {
-            (VisitPhase::InDoubt | VisitPhase::Quarantined, _)
-            | (VisitPhase::Ended(_), UndoPhase::Failed(_)) => true,
-            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
-            | (
-                VisitPhase::Ready
-                | VisitPhase::Attempting { .. }
-                | VisitPhase::Answered(_)
-                | VisitPhase::Backoff { .. }
-                | VisitPhase::Waiting { .. }
-                | VisitPhase::Open(_),
-                _,
-            ) => false,
-        }
+        no.index() < self.state.visit_count() && self.state.visit(no).question().is_some()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{FramePhase, Nest, Origin, Phase, State, UndoPhase, VisitPhase};
 use crate::{
-    chain::{WaitFor, Work},
+    chain::{Nested, WaitFor},
     failure::FailureType,
     ids::{FrameNo, VisitNo},
     time::Timestamp,
@@ -247,26 +247,17 @@ impl State {
 
     /// What the step's kind says about its frames.
     pub(crate) fn nest_limits(&self, no: VisitNo, nest: &Nest) -> NestLimits {
-        match &self.step_of(no).work {
-            Work::Parallel { wait_for: WaitFor::Count(n), .. } => {
-                NestLimits { needed: *n, tolerate: nest.total - n, parallel: u32::MAX }
+        let unlimited = NestLimits { needed: u32::MAX, tolerate: 0, parallel: u32::MAX };
+        match self.step_of(no).work.nested() {
+            Some(Nested::Parallel(_, WaitFor::Count(n))) => {
+                NestLimits { needed: n, tolerate: nest.total - n, ..unlimited }
             }
-            Work::ForEach { repeat, .. } => NestLimits {
-                needed: u32::MAX,
+            Some(Nested::ForEach(repeat, _)) => NestLimits {
                 tolerate: repeat.tolerate,
                 parallel: repeat.max_parallel.unwrap_or(u32::MAX),
+                ..unlimited
             },
-            Work::Parallel { wait_for: WaitFor::All, .. }
-            | Work::Group { .. }
-            | Work::Shell { .. }
-            | Work::Command { .. }
-            | Work::File { .. }
-            | Work::Code { .. }
-            | Work::Function { .. }
-            | Work::FileExists { .. }
-            | Work::Http(_)
-            | Work::Set { .. }
-            | Work::Wait { .. } => NestLimits { needed: u32::MAX, tolerate: 0, parallel: u32::MAX },
+            Some(Nested::Parallel(_, WaitFor::All) | Nested::Group(_)) | None => unlimited,
         }
     }
 

@@ -446,7 +446,37 @@ impl State {
     }
 }
 
+/// Why a visit waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Nobody saw whether it had its effect.
+    InDoubt,
+    /// Its attempts were lost again and again.
+    Quarantined,
+    /// What was to take it back has failed.
+    UndoFailed,
+}
+
 impl Visit {
+    /// What a person has to answer for it.
+    pub fn question(&self) -> Option<Question> {
+        match (&self.phase, &self.undo) {
+            (VisitPhase::InDoubt, _) => Some(Question::InDoubt),
+            (VisitPhase::Quarantined, _) => Some(Question::Quarantined),
+            (VisitPhase::Ended(_), UndoPhase::Failed(_)) => Some(Question::UndoFailed),
+            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
+            | (
+                VisitPhase::Ready
+                | VisitPhase::Attempting { .. }
+                | VisitPhase::Answered(_)
+                | VisitPhase::Backoff { .. }
+                | VisitPhase::Waiting { .. }
+                | VisitPhase::Open(_),
+                _,
+            ) => None,
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
         matches!(self.phase, VisitPhase::Ended(_))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catena_core::chain::{ChainName, Draft, Param, ParamProblem, StepDraft, Work};
+use catena_core::chain::{ChainName, Draft, Param, ParamProblem, StepDraft};
 use catena_core::retry::Retry;
 use catena_core::value::Value as CoreValue;
 
@@ -211,21 +211,7 @@ impl Context<'_> {
 fn retry_top_level(steps: &mut [StepDraft], policy: Option<WrittenPolicy>, retry: Option<Retry>) {
     let retry = retry.or_else(|| (policy == Some(WrittenPolicy::Retry)).then(Retry::default));
     for step in steps {
-        let makes_attempts = match &step.work {
-            Work::Shell { .. }
-            | Work::Command { .. }
-            | Work::File { .. }
-            | Work::Code { .. }
-            | Work::Function { .. }
-            | Work::FileExists { .. }
-            | Work::Http(_) => true,
-            Work::Set { .. }
-            | Work::Wait { .. }
-            | Work::Group { .. }
-            | Work::Parallel { .. }
-            | Work::ForEach { .. } => false,
-        };
-        if makes_attempts && step.retry.is_none() {
+        if step.work.makes_attempts() && step.retry.is_none() {
             step.retry.clone_from(&retry);
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     event::{Answer, Resolution},
     failure::Failure,
     ids::VisitNo,
-    state::{State, UndoPhase, VisitPhase},
+    state::{Question, State, UndoPhase, VisitPhase},
 };
 
 impl State {
@@ -30,20 +30,10 @@ impl State {
     }
 
     pub(super) fn visit_resolved(&mut self, no: VisitNo, resolution: &Resolution) -> Result<(), Misfit> {
-        let visit = self.known(no)?;
-        match (&visit.phase, &visit.undo) {
-            (VisitPhase::InDoubt | VisitPhase::Quarantined, _) => self.doubt_resolved(no, resolution),
-            (VisitPhase::Ended(_), UndoPhase::Failed(_)) => self.undo_resolved(no, resolution),
-            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
-            | (
-                VisitPhase::Ready
-                | VisitPhase::Attempting { .. }
-                | VisitPhase::Answered(_)
-                | VisitPhase::Backoff { .. }
-                | VisitPhase::Waiting { .. }
-                | VisitPhase::Open(_),
-                _,
-            ) => return Err("the visit waits for no person"),
+        match self.known(no)?.question() {
+            Some(Question::InDoubt | Question::Quarantined) => self.doubt_resolved(no, resolution),
+            Some(Question::UndoFailed) => self.undo_resolved(no, resolution),
+            None => return Err("the visit waits for no person"),
         }
         Ok(())
     }

@@ -1,10 +1,6 @@
 //! `catena ps resolve`: a person answers for a step that nobody else can answer for.
 
-use catena_core::{
-    ExecutionId, State, VisitNo,
-    event::Resolution,
-    state::{UndoPhase, VisitPhase},
-};
+use catena_core::{ExecutionId, State, VisitNo, event::Resolution, state::Question};
 use catena_engine::read_state;
 use catena_store::InboxCommand;
 use clap::{ArgGroup, Args};
@@ -72,22 +68,12 @@ fn resolution(args: &ResolveArgs) -> Result<Resolution, Failure> {
 
 /// The visits that wait for a person, with the word for why.
 pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, &'static str)> {
-    let word = |phase: &VisitPhase, undo: &UndoPhase| match (phase, undo) {
-        (VisitPhase::InDoubt, _) => Some("in doubt"),
-        (VisitPhase::Quarantined, _) => Some("quarantined"),
-        (VisitPhase::Ended(_), UndoPhase::Failed(_)) => Some("its undo failed"),
-        (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
-        | (
-            VisitPhase::Ready
-            | VisitPhase::Attempting { .. }
-            | VisitPhase::Answered(_)
-            | VisitPhase::Backoff { .. }
-            | VisitPhase::Waiting { .. }
-            | VisitPhase::Open(_),
-            _,
-        ) => None,
+    let word = |question| match question {
+        Question::InDoubt => "in doubt",
+        Question::Quarantined => "quarantined",
+        Question::UndoFailed => "its undo failed",
     };
-    state.visits().filter_map(|(no, visit)| Some((no, word(&visit.phase, &visit.undo)?))).collect()
+    state.visits().filter_map(|(no, visit)| Some((no, word(visit.question()?)))).collect()
 }
 
 fn asking_visit(args: &ResolveArgs, state: &State) -> Result<VisitNo, Failure> {
