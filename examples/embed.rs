@@ -39,7 +39,7 @@ fn init(engine: &Engine, steps: &[&str]) -> Result<catena_core::ExecutionId, Err
     let drafts: Vec<StepDraft> = drafts.collect::<Result<_, Error>>()?;
     let chain = Draft::new(ChainName::parse("sequence")?, drafts).build()?;
     let version = Arc::new(Version::new(chain, steps.join("\n"), Vec::new()));
-    let request = StartRequest { version, params: BTreeMap::new(), key: None, actor: Actor::new("embed") };
+    let request = StartRequest::new(version, BTreeMap::new(), Actor::new("embed"));
     Ok(engine.start(request)?.execution)
 }
 

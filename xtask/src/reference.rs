@@ -87,8 +87,9 @@ fn needs(kind: &Kind) -> String {
 fn on(on: On) -> String {
     match on {
         On::Any => String::new(),
-        On::Work => "; not on `set`".to_owned(),
-        On::Attempt => "; not on `set`, later on blocks".to_owned(),
+        On::Work | On::Effect => "; not on `set`, `wait`, `end`, `fail`".to_owned(),
+        On::WorkOr(_) => "; not on `end`, `fail`".to_owned(),
+        On::Attempt => "; not on `set`, `wait`, `end`, `fail`, later on blocks".to_owned(),
         On::Process => "; on steps that start a process".to_owned(),
         On::ProcessOr(kinds) => {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();

@@ -1,11 +1,18 @@
 //! What an execution can be told, and what it answers when it refuses.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    event::{Answer, Event, Resolution, Trigger},
-    ids::{AttemptNo, VisitNo},
+    chain::Pool,
+    event::{Adopted, Answer, ApprovalAnswer, CacheHit, Duty, Event, Resolution, Trigger},
+    failure::Failure,
+    ids::{AttemptNo, ExecutionId, StepIx, VisitNo},
     time::Timestamp,
     value::{Blob, Stored, Value},
 };
+
+/// Signals of one name that are kept for steps to come.
+pub const SIGNALS_MAX: usize = 1_000;
 
 /// How a new execution starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +22,38 @@ pub struct Start {
     /// Checked against the chain, defaults filled in.
     pub params: Value,
     pub trigger: Trigger,
+    /// There is no room for it beside other executions of its chain.
+    pub held: bool,
+    /// Steps that are not to run.
+    pub left_out: Vec<StepIx>,
+    /// Steps that do not run because their results are given.
+    pub pinned: Vec<(StepIx, Value)>,
+    pub legacy: Legacy,
+}
+
+impl Start {
+    pub fn new(version: impl Into<String>, params: Value, trigger: Trigger) -> Self {
+        Self {
+            version: version.into(),
+            params,
+            trigger,
+            held: false,
+            left_out: Vec::new(),
+            pinned: Vec::new(),
+            legacy: Legacy::None,
+        }
+    }
+}
+
+/// What an earlier execution leaves to a new one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Legacy {
+    #[default]
+    None,
+    /// Its results, and the duty to undo them unless another one has that already.
+    Results { from: ExecutionId, duty: bool, results: Vec<Adopted> },
+    /// Only its undo.
+    Duties { from: ExecutionId, duties: Vec<Duty> },
 }
 
 /// What an execution is told.
@@ -35,9 +74,41 @@ pub enum Command {
     },
     CancelExecution {
         rollback: bool,
+        /// Also in an undo or a handler, which are cut short then.
+        force: bool,
     },
     PauseExecution,
     ResumeExecution,
+    /// There is room for it now.
+    AdmitExecution,
+    /// Something that steps wait for has happened.
+    SendSignal {
+        name: String,
+        value: Value,
+    },
+    /// A person answers what a step asks.
+    AnswerApproval {
+        visit: VisitNo,
+        answer: ApprovalAnswer,
+    },
+    /// A live attempt is this execution.
+    NoteChild {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        child: ExecutionId,
+    },
+    /// What the child of a visit has done is taken back, or cannot be.
+    EndChildUndo {
+        visit: VisitNo,
+        nth: u32,
+        failure: Option<Failure>,
+    },
+    /// Whether an earlier result holds for a visit.
+    AnswerLookup {
+        visit: VisitNo,
+        key: String,
+        hit: Option<CacheHit>,
+    },
     /// A person answers for a visit that waits for that.
     ResolveVisit {
         visit: VisitNo,
@@ -47,12 +118,41 @@ pub enum Command {
     Advance,
 }
 
+/// How many attempts may start now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// Of steps without a pool.
+    pub free: u32,
+    pub pools: BTreeMap<Pool, u32>,
+}
+
+impl Slots {
+    /// This many for steps without a pool, and none of any pool.
+    pub fn of(free: u32) -> Self {
+        Self { free, pools: BTreeMap::new() }
+    }
+
+    /// Takes one, if there is one.
+    pub(crate) fn take(&mut self, pool: Option<&Pool>) -> bool {
+        let left = match pool {
+            None => Some(&mut self.free),
+            Some(pool) => self.pools.get_mut(pool),
+        };
+        match left {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
+
 /// What a decision takes from outside; all of it ends up in events.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outside {
     pub now: Timestamp,
-    /// How many attempts may start now.
-    pub slots: u32,
+    pub slots: Slots,
     /// A number in [0, 1), for pauses with jitter.
     pub jitter: f64,
 }
@@ -78,6 +178,8 @@ pub enum Rejection {
     NotRunning { visit: VisitNo, attempt: AttemptNo },
     #[error("the execution is being undone, and that is not cancelled on the way")]
     Undoing,
+    #[error("the end of the execution is known and its handlers run, and those are not cancelled on the way")]
+    Handling,
     #[error("the execution is being cancelled already")]
     AlreadyCancelling,
     #[error("the execution is paused already")]
@@ -86,4 +188,18 @@ pub enum Rejection {
     NotPaused,
     #[error("visit {visit} waits for no answer")]
     NotAsking { visit: VisitNo },
+    #[error("the execution waits for no turn")]
+    NotHeld,
+    #[error("no step of the chain waits for a signal `{name}`; {known}")]
+    UnknownSignal { name: String, known: String },
+    #[error("{} signals `{name}` wait already and nobody has taken them", SIGNALS_MAX)]
+    TooManySignals { name: String },
+    #[error("`{by}` is not among those who may answer: {approvers}")]
+    NotApprover { by: String, approvers: String },
+    #[error("the answer does not fit the form: {0}")]
+    FormUnfit(String),
+    #[error("no undo of a child of visit {visit} is under way")]
+    NotUndoingChild { visit: VisitNo },
+    #[error("visit {visit} asks for no earlier result")]
+    NotLooking { visit: VisitNo },
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::Failure,
     given::Given,
-    ids::{AttemptNo, BlockIx, FrameNo, ScheduleId, StepIx, VisitNo},
+    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepIx, VisitNo},
     state::Origin,
     status::End,
     time::Timestamp,
@@ -76,6 +76,28 @@ pub enum Event {
     },
     DelayElapsed {
         frame: FrameNo,
+        /// In a graph the visit that is not held up any more; in a sequence there is only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<VisitNo>,
+    },
+    /// A repeated step has done its work once more, and left this.
+    IterationEnded {
+        visit: VisitNo,
+        result: Value,
+    },
+    /// There is to be another iteration, no sooner than this.
+    IterationScheduled {
+        visit: VisitNo,
+        wake_at: Timestamp,
+    },
+    IterationStarted {
+        visit: VisitNo,
+        plan: Plan,
+    },
+    /// The step has failed like this for good, and its alternative runs in its place.
+    AlternativeStarted {
+        visit: VisitNo,
+        failure: Failure,
     },
     /// The attempt was lost and may run again: the visit waits for a slot once more.
     AttemptRequeued {
@@ -138,6 +160,72 @@ pub enum Event {
         limit_ms: u64,
     },
     UndoStarted {},
+    /// There is no room for it beside other executions of its chain, and it waits for its turn.
+    ExecutionHeld {},
+    ExecutionAdmitted {},
+    /// Some steps are not to run in this execution, and of some the results are given.
+    StepsSelected {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<StepIx>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pinned: Vec<(StepIx, Value)>,
+    },
+    /// Results of an earlier execution stand for the visits that would come to them again.
+    ResultsAdopted {
+        from: ExecutionId,
+        /// Whether the duty to undo them comes along.
+        duty: bool,
+        results: Vec<Adopted>,
+    },
+    /// What an earlier execution of the chain has done is all that this one undoes, the last of these first.
+    DutiesAdopted {
+        from: ExecutionId,
+        duties: Vec<Duty>,
+    },
+    /// A signal has arrived; it is kept until a step waits for it.
+    SignalReceived {
+        name: String,
+        value: Value,
+    },
+    /// The oldest signal of its name is what the visit has waited for.
+    SignalTaken {
+        visit: VisitNo,
+    },
+    ApprovalAnswered {
+        visit: VisitNo,
+        answer: ApprovalAnswer,
+    },
+    /// The execution that carries an attempt out.
+    ChildStarted {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        child: ExecutionId,
+    },
+    /// What the visit's child has done is taken back by an execution of its own.
+    ChildUndoStarted {
+        visit: VisitNo,
+    },
+    ChildUndoEnded {
+        visit: VisitNo,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// Whether an earlier result holds for the visit's input, under this key.
+    CacheAnswered {
+        visit: VisitNo,
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hit: Option<CacheHit>,
+    },
+    /// How the execution ends is known; what the chain wants to be done after such an end runs first.
+    HandlersStarted {
+        end: End,
+        output: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+    /// A person wants it to stop wherever it is, in an undo or a handler too.
+    StopForced {},
     ExecutionEnded {
         end: End,
         output: Value,
@@ -165,18 +253,87 @@ pub enum Trigger {
         schedule: ScheduleId,
         at: Timestamp,
     },
+    /// A step of another execution, so many of them deep.
+    Call {
+        parent: ExecutionId,
+        visit: VisitNo,
+        attempt: AttemptNo,
+        depth: u32,
+    },
+    /// A person who wants an ended execution to go on from what it has done.
+    Rerun {
+        of: ExecutionId,
+    },
+    /// The rollback of another execution, which has this one's chain among its steps.
+    Undo {
+        of: ExecutionId,
+        parent: ExecutionId,
+        visit: VisitNo,
+        /// The how manieth try it is.
+        nth: u32,
+    },
 }
 
 impl Trigger {
     /// The schedule that the execution belongs to.
     pub fn schedule(self) -> Option<ScheduleId> {
         match self {
-            Self::Manual => None,
+            Self::Manual | Self::Call { .. } | Self::Rerun { .. } | Self::Undo { .. } => None,
             Self::Schedule { schedule, .. } | Self::RunNow { schedule } | Self::Backfill { schedule, .. } => {
                 Some(schedule)
             }
         }
     }
+}
+
+/// A result of an earlier execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Of the visit that left it, which is that of the visit that it stands for.
+    pub address: String,
+    pub result: Value,
+    #[serde(default, skip_serializing_if = "Input::is_empty")]
+    pub input: Input,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ExecutionId>,
+    /// Of a `for_each` only this: the digest of its items. What is below it holds for the same items and no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<String>,
+}
+
+/// The duty to undo a visit of an earlier execution, with all that the undo reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Duty {
+    pub step: StepIx,
+    pub result: Value,
+    #[serde(default, skip_serializing_if = "Input::is_empty")]
+    pub input: Input,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Value>,
+    /// What `steps.<id>` means.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<StepIx, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ExecutionId>,
+}
+
+/// What a person has answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalAnswer {
+    pub approved: bool,
+    pub by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The form as it was filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Value>,
+}
+
+/// Where a result comes from that was there already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheHit {
+    pub execution: ExecutionId,
+    pub result: Value,
 }
 
 /// What entering a step came to; decided once, with everything evaluated.
@@ -197,6 +354,57 @@ pub enum Plan {
     },
     Skip(SkipReason),
     Fail(Failure),
+    /// The whole chain ends like this.
+    End {
+        status: End,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
+    },
+    /// The whole chain ends with this failure.
+    Raise(Failure),
+    /// Nothing until a signal arrives, or this instant.
+    Await {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Nothing until a person has answered this, or until this instant.
+    Ask {
+        title: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The result that an earlier execution left here.
+    Adopt,
+    /// The result that was given for it.
+    Pin(Value),
+}
+
+impl Duty {
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        let seen = self.names.values().chain(self.steps.values());
+        self.input.values().chain([&self.result]).chain(seen)
+    }
+}
+
+impl Plan {
+    /// The values in it that can be references.
+    fn values(&self) -> Vec<&Value> {
+        match self {
+            Self::Attempt(input) => input.values().collect(),
+            Self::Items(items) => items.iter().collect(),
+            Self::Values(values) => values.iter().map(|(_, value)| value).collect(),
+            Self::End { output, .. } => output.iter().collect(),
+            Self::Pin(value) => vec![value],
+            Self::Blocks
+            | Self::Wait { .. }
+            | Self::Await { .. }
+            | Self::Ask { .. }
+            | Self::Adopt
+            | Self::Skip(_)
+            | Self::Fail(_)
+            | Self::Raise(_) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +412,10 @@ pub enum Plan {
 pub enum SkipReason {
     /// Its own `when` was false.
     When,
+    /// Too many of the steps that it depends on ended in another way than it waits for; this was the first of them.
+    Unmet { by: StepIx },
+    /// Whoever started the execution has left it out.
+    LeftOut,
 }
 
 /// The resolved input of a visit's attempts: the parts of the step that are not constant. Secrets stand in it by name.
@@ -259,6 +471,11 @@ impl Request {
 }
 
 impl Input {
+    /// Whether all of it is constant.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The input as an undo reads it.
     pub(crate) fn to_value(&self) -> Value {
         let env = self.env.iter().map(|(name, given)| (name.clone(), given.to_value()));
@@ -385,6 +602,22 @@ impl Event {
             Self::TimerFired { .. } => "timer_fired",
             Self::NextDelayed { .. } => "next_delayed",
             Self::DelayElapsed { .. } => "delay_elapsed",
+            Self::ExecutionHeld {} => "execution_held",
+            Self::ExecutionAdmitted {} => "execution_admitted",
+            Self::StepsSelected { .. } => "steps_selected",
+            Self::ResultsAdopted { .. } => "results_adopted",
+            Self::DutiesAdopted { .. } => "duties_adopted",
+            Self::SignalReceived { .. } => "signal_received",
+            Self::SignalTaken { .. } => "signal_taken",
+            Self::ApprovalAnswered { .. } => "approval_answered",
+            Self::ChildStarted { .. } => "child_started",
+            Self::ChildUndoStarted { .. } => "child_undo_started",
+            Self::ChildUndoEnded { .. } => "child_undo_ended",
+            Self::CacheAnswered { .. } => "cache_answered",
+            Self::IterationEnded { .. } => "iteration_ended",
+            Self::IterationScheduled { .. } => "iteration_scheduled",
+            Self::IterationStarted { .. } => "iteration_started",
+            Self::AlternativeStarted { .. } => "alternative_started",
             Self::AttemptRequeued { .. } => "attempt_requeued",
             Self::VisitStopping { .. } => "visit_stopping",
             Self::VisitCompleted { .. } => "visit_completed",
@@ -401,6 +634,8 @@ impl Event {
             Self::ExecutionResumed {} => "execution_resumed",
             Self::ExecutionTimedOut { .. } => "execution_timed_out",
             Self::UndoStarted {} => "undo_started",
+            Self::HandlersStarted { .. } => "handlers_started",
+            Self::StopForced {} => "stop_forced",
             Self::ExecutionEnded { .. } => "execution_ended",
         }
     }
@@ -414,6 +649,16 @@ impl Event {
             | Self::AttemptEnded { visit, .. }
             | Self::RetryScheduled { visit, .. }
             | Self::TimerFired { visit }
+            | Self::SignalTaken { visit }
+            | Self::ApprovalAnswered { visit, .. }
+            | Self::ChildStarted { visit, .. }
+            | Self::ChildUndoStarted { visit }
+            | Self::ChildUndoEnded { visit, .. }
+            | Self::CacheAnswered { visit, .. }
+            | Self::IterationEnded { visit, .. }
+            | Self::IterationScheduled { visit, .. }
+            | Self::IterationStarted { visit, .. }
+            | Self::AlternativeStarted { visit, .. }
             | Self::AttemptRequeued { visit }
             | Self::VisitStopping { visit, .. }
             | Self::VisitCompleted { visit, .. }
@@ -435,6 +680,14 @@ impl Event {
             | Self::ExecutionResumed {}
             | Self::ExecutionTimedOut { .. }
             | Self::UndoStarted {}
+            | Self::HandlersStarted { .. }
+            | Self::StopForced {}
+            | Self::ExecutionHeld {}
+            | Self::ExecutionAdmitted {}
+            | Self::StepsSelected { .. }
+            | Self::ResultsAdopted { .. }
+            | Self::DutiesAdopted { .. }
+            | Self::SignalReceived { .. }
             | Self::ExecutionEnded { .. } => None,
         }
     }
@@ -444,14 +697,19 @@ impl Event {
         match self {
             Self::ExecutionCreated { params: value, .. }
             | Self::CheckpointRecorded { value, .. }
+            | Self::IterationEnded { result: value, .. }
+            | Self::SignalReceived { value, .. }
+            | Self::HandlersStarted { output: value, .. }
             | Self::ExecutionEnded { output: value, .. } => vec![value],
-            Self::VisitEntered { plan, .. } => match plan {
-                Plan::Attempt(input) => input.values().collect(),
-                Plan::Items(items) => items.iter().collect(),
-                Plan::Values(values) => values.iter().map(|(_, value)| value).collect(),
-                Plan::Blocks | Plan::Wait { .. } | Plan::Skip(_) | Plan::Fail(_) => Vec::new(),
-            },
+            Self::VisitEntered { plan, .. } | Self::IterationStarted { plan, .. } => plan.values(),
             Self::AttemptEnded { answer: Answer::Succeeded { value }, .. } => value.iter().collect(),
+            Self::ApprovalAnswered { answer, .. } => answer.form.iter().collect(),
+            Self::CacheAnswered { hit, .. } => hit.iter().map(|hit| &hit.result).collect(),
+            Self::StepsSelected { pinned, .. } => pinned.iter().map(|(_, value)| value).collect(),
+            Self::ResultsAdopted { results, .. } => {
+                results.iter().flat_map(|one| one.input.values().chain([&one.result])).collect()
+            }
+            Self::DutiesAdopted { duties, .. } => duties.iter().flat_map(Duty::values).collect(),
             Self::VisitCompleted { result, .. } => result.iter().collect(),
             Self::VisitResolved { resolution: Resolution::Completed { value }, .. } => value.iter().collect(),
             Self::AttemptEnded { .. }
@@ -460,6 +718,14 @@ impl Event {
             | Self::AttemptStarted { .. }
             | Self::RetryScheduled { .. }
             | Self::TimerFired { .. }
+            | Self::ExecutionHeld {}
+            | Self::ExecutionAdmitted {}
+            | Self::SignalTaken { .. }
+            | Self::ChildStarted { .. }
+            | Self::ChildUndoStarted { .. }
+            | Self::ChildUndoEnded { .. }
+            | Self::IterationScheduled { .. }
+            | Self::AlternativeStarted { .. }
             | Self::AttemptRequeued { .. }
             | Self::VisitStopping { .. }
             | Self::VisitFailed { .. }
@@ -476,6 +742,7 @@ impl Event {
             | Self::ExecutionPaused {}
             | Self::ExecutionResumed {}
             | Self::ExecutionTimedOut { .. }
+            | Self::StopForced {}
             | Self::UndoStarted {} => Vec::new(),
         }
     }
@@ -484,13 +751,29 @@ impl Event {
         match *self {
             Self::AttemptStarted { attempt, .. }
             | Self::CheckpointRecorded { attempt, .. }
+            | Self::ChildStarted { attempt, .. }
             | Self::AttemptEnded { attempt, .. } => Some(attempt),
             Self::ExecutionCreated { .. }
+            | Self::ExecutionHeld {}
+            | Self::ExecutionAdmitted {}
+            | Self::StepsSelected { .. }
+            | Self::ResultsAdopted { .. }
+            | Self::DutiesAdopted { .. }
+            | Self::SignalReceived { .. }
+            | Self::SignalTaken { .. }
+            | Self::ApprovalAnswered { .. }
+            | Self::ChildUndoStarted { .. }
+            | Self::ChildUndoEnded { .. }
+            | Self::CacheAnswered { .. }
             | Self::ExecutionStarted {}
             | Self::BlockOpened { .. }
             | Self::VisitEntered { .. }
             | Self::RetryScheduled { .. }
             | Self::TimerFired { .. }
+            | Self::IterationEnded { .. }
+            | Self::IterationScheduled { .. }
+            | Self::IterationStarted { .. }
+            | Self::AlternativeStarted { .. }
             | Self::AttemptRequeued { .. }
             | Self::VisitStopping { .. }
             | Self::VisitCompleted { .. }
@@ -509,6 +792,8 @@ impl Event {
             | Self::ExecutionResumed {}
             | Self::ExecutionTimedOut { .. }
             | Self::UndoStarted {}
+            | Self::HandlersStarted { .. }
+            | Self::StopForced {}
             | Self::ExecutionEnded { .. } => None,
         }
     }

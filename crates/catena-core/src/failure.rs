@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Value;
+use crate::{event::ApprovalAnswer, value::Value};
 
 /// What kind of failure it is; `retry_config.on` names these.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,14 +36,18 @@ pub enum FailureType {
     Lost,
     /// A jump entered a step more often than `max_visits` allows.
     VisitLimit,
+    /// A repeated step has had all its iterations, and its condition was never met.
+    RepeatLimit,
     /// A person gave the execution up.
     GivenUp,
+    /// A person did not approve.
+    Rejected,
     /// The type that a step's code raised, or that `fail` gives.
     Raised(String),
 }
 
 impl FailureType {
-    const NAMED: [(Self, &'static str); 16] = [
+    const NAMED: [(Self, &'static str); 18] = [
         (Self::Timeout, "timeout"),
         (Self::ExitCode, "exit_code"),
         (Self::Signal, "signal"),
@@ -58,8 +62,10 @@ impl FailureType {
         (Self::ResultTooLarge, "result_too_large"),
         (Self::ResultNotJson, "result_not_json"),
         (Self::Lost, "lost"),
+        (Self::RepeatLimit, "repeat_limit"),
         (Self::VisitLimit, "visit_limit"),
         (Self::GivenUp, "given_up"),
+        (Self::Rejected, "rejected"),
     ];
 
     pub fn as_str(&self) -> &str {
@@ -136,6 +142,20 @@ impl Failure {
 
     pub(crate) fn given_up() -> Self {
         Self::lasting(FailureType::GivenUp, "the execution was given up")
+    }
+
+    pub(crate) fn undo_cut_short() -> Self {
+        Self::lasting(FailureType::GivenUp, "the undo was stopped by force, and not all was taken back")
+    }
+
+    pub(crate) fn rejected(title: &str, answer: &ApprovalAnswer) -> Self {
+        let who = if answer.by.is_empty() { "nobody has approved" } else { answer.by.as_str() };
+        let verb = if answer.by.is_empty() { " in time:" } else { " has rejected" };
+        let message = match &answer.comment {
+            Some(comment) => format!("{who}{verb} `{title}`: {comment}"),
+            None => format!("{who}{verb} `{title}`"),
+        };
+        Self::lasting(FailureType::Rejected, message)
     }
 
     pub(crate) fn answered_failed() -> Self {

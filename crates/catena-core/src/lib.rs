@@ -16,6 +16,7 @@ pub mod faults;
 pub mod given;
 pub mod ids;
 pub mod path;
+pub mod rerun;
 pub mod retry;
 pub mod schedule;
 pub mod secret;

@@ -284,9 +284,9 @@ fn a_value_that_cannot_be_read_fails_who_reads_it() {
     let mut state = sim.state.clone();
     let (visit, attempt) = (catena_core::VisitNo(0), catena_core::AttemptNo(1));
     let answer = large_text("", 1).0.keep(&mut Vec::new());
-    let outside = Outside { now: Timestamp(1), slots: 1, jitter: 0.5 };
+    let outside = Outside { now: Timestamp(1), slots: catena_core::command::Slots::of(1), jitter: 0.5 };
     let end = catena_core::Command::EndAttempt { visit, attempt, answer };
-    let needs = state.decide(end, outside, &Loaded::default()).expect("it runs").needs;
+    let needs = state.decide(end, outside.clone(), &Loaded::default()).expect("it runs").needs;
     assert_eq!((needs.len(), state.status()), (1, ExecutionStatus::Running));
     let mut loaded = Loaded::default();
     loaded.insert_lost(&needs[0], "it is gone");

@@ -99,8 +99,10 @@ fn every_prefix_recovers(
     Ok(())
 }
 
+/// So many cases, times what `CATENA_CASES` says.
 fn cases(n: u32) -> ProptestConfig {
-    ProptestConfig { cases: n, failure_persistence: None, ..ProptestConfig::default() }
+    let factor = std::env::var("CATENA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: n * factor, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -178,7 +180,7 @@ proptest! {
         }
         let phase = sim.state.phase().clone();
         if phase == catena_core::state::Phase::Running {
-            sim.tell(catena_core::Command::CancelExecution { rollback });
+            sim.tell(catena_core::Command::CancelExecution { rollback, force: false });
         }
         let sim = sim.run();
         check_journal(&sim);

@@ -318,7 +318,7 @@ fn a_paused_execution_can_be_cancelled() {
     let script = ok(10);
     let mut sim = Sim::start(&chain, &script, 1);
     sim.tell(Command::PauseExecution);
-    sim.tell(Command::CancelExecution { rollback: false });
+    sim.tell(Command::CancelExecution { rollback: false, force: false });
     assert_eq!(sim.run().state.status(), ExecutionStatus::Cancelled);
 }
 
@@ -365,10 +365,14 @@ fn only_what_waits_for_a_person_can_be_resolved() {
     let script = ok(10);
     let sim = Sim::start(&chain, &script, 1);
     let mut state = sim.state.clone();
-    let outside = catena_core::Outside { now: Timestamp(1), slots: 0, jitter: 0.5 };
+    let outside = catena_core::Outside {
+        now: Timestamp(1),
+        slots: catena_core::command::Slots::default(),
+        jitter: 0.5,
+    };
     for visit in [VisitNo(0), VisitNo(7)] {
         let command = Command::ResolveVisit { visit, resolution: Resolution::RunAgain {} };
-        let rejection = state.decide(command, outside, &catena_core::Loaded::default()).unwrap_err();
+        let rejection = state.decide(command, outside.clone(), &catena_core::Loaded::default()).unwrap_err();
         assert_eq!(rejection, catena_core::Rejection::NotAsking { visit });
     }
     assert_eq!(state, sim.state);

@@ -1,6 +1,6 @@
 //! What an engine is opened with.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use catena_core::ExecutionId;
 use catena_runners::{Functions, HelperCommand, NoSecrets, Places, Secrets};
@@ -12,8 +12,10 @@ pub struct Config {
     pub store: PathBuf,
     /// Folder of logs, private folders and the helper.
     pub places: Places,
-    /// Attempts that may run at once.
+    /// Attempts that may run at once, of steps without a pool.
     pub slots: u32,
+    /// The same for each pool, by its name.
+    pub pools: BTreeMap<String, u32>,
     pub functions: Functions,
     /// Asked when an execution is started, and again at the start of each attempt.
     pub secrets: Arc<dyn Secrets>,
@@ -60,6 +62,7 @@ impl Config {
             store: home.join("catena.db"),
             places: Places::new(home),
             slots: u32::try_from(4 * cores).unwrap_or(u32::MAX).max(8),
+            pools: BTreeMap::new(),
             functions: Functions::default(),
             secrets: Arc::new(NoSecrets),
             helper,

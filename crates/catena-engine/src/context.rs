@@ -36,7 +36,10 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
         | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
-        | Work::ForEach { .. } => false,
+        | Work::ForEach { .. }
+        | Work::Chain(_)
+        | Work::End(_)
+        | Work::Fail(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine as its users see it: open a store, start executions, follow them, close.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::PathBuf,
     sync::{
@@ -12,7 +12,10 @@ use std::{
     thread::JoinHandle,
 };
 
-use catena_core::ExecutionId;
+use catena_core::{
+    Chain, ExecutionId,
+    event::{Event, Trigger},
+};
 use catena_runners::{
     FileExistsRunner, Files, FunctionRunner, HelperAccess, Places, ProcessRunner, Secrets, Sink, Sources,
     StepRunner, missing_programs,
@@ -44,6 +47,7 @@ pub struct Engine {
     damaged: Vec<(ExecutionId, String)>,
     folds: Arc<AtomicU64>,
     secrets: Arc<dyn Secrets>,
+    pools: BTreeMap<String, u32>,
     /// Of steps, for looking whether their programs are there.
     environment: Vec<(OsString, OsString)>,
     root: PathBuf,
@@ -74,6 +78,7 @@ impl Engine {
             first_of_boot: found.first_of_boot,
             reach: config.reach,
             reserve,
+            clock: Arc::clone(&config.clock),
         };
         let (loaded, counted) = (inputs.clone(), Arc::clone(&folds));
         std::thread::Builder::new()
@@ -98,7 +103,8 @@ impl Engine {
             .collect();
         let damaged = std::mem::take(&mut found.damaged);
         trace::opened(&config.store, lease, found.running.len(), found.sleeping.len(), damaged.len());
-        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, config.slots, next_number);
+        let mut dispatcher =
+            Dispatcher::new(Arc::clone(&shared), receiver, (config.slots, config.pools.clone()), next_number);
         let hub = Arc::clone(&shared.hub);
         let watch = watch_clock(&shared)?;
         let thread = std::thread::Builder::new()
@@ -117,6 +123,7 @@ impl Engine {
             damaged,
             folds,
             secrets: config.secrets,
+            pools: config.pools,
             environment: config.environment,
             root: config.places.root,
             stream_ttl: config.stream_ttl,
@@ -155,13 +162,23 @@ impl Engine {
         let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
         let is_known = chain.as_ref().is_some_and(|row| row.version == request.version.digest);
         expect_not_archived(chain.as_ref())?;
-        let request = CheckedStart::new(request)?;
+        self.expect_pools(&request.version.chain)?;
+        let request = CheckedStart::new(request, &*self.shared.store)?;
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
+    }
+
+    /// A step of a pool that nobody has given slots to would wait for ever.
+    fn expect_pools(&self, chain: &Chain) -> Result<(), Error> {
+        let named: BTreeSet<&str> =
+            chain.steps().filter_map(|(_, step)| Some(step.pool.as_ref()?.as_str())).collect();
+        let missing: Vec<String> =
+            named.into_iter().filter(|name| !self.pools.contains_key(*name)).map(str::to_owned).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Error::PoolsMissing(missing)) }
     }
 
     /// Asks an execution to end; returns when that is durable. Its end comes as an event.
     pub fn cancel(&self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
-        self.tell(execution, InboxCommand::Cancel { rollback }, actor)
+        self.tell(execution, InboxCommand::Cancel { rollback, force: false }, actor)
     }
 
     /// Tells an execution something; returns when what follows from it at once is durable.
@@ -281,19 +298,27 @@ fn open_store(config: &Config, lock: &HostLock, reserve: &Reserve) -> Result<Sql
 }
 
 pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, catena_store::Error> {
+    let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+    let mut rows = store.executions(&filter)?;
+    rows.reverse();
+    let family = match reach {
+        Reach::All | Reach::Records => BTreeSet::new(),
+        Reach::Only(only) => family(store, only, &rows)?,
+    };
     let is_within = |id: ExecutionId| match reach {
         Reach::All => true,
-        Reach::Only(only) => id == only,
+        Reach::Only(_) => family.contains(&id),
         Reach::Records => false,
     };
     let inbox: Vec<_> = store.inbox()?.into_iter().filter(|item| is_within(item.execution)).collect();
     let commanded: BTreeSet<ExecutionId> = inbox.iter().map(|item| item.execution).collect();
-    let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let mut found = Recovered { inbox, is_all: reach == Reach::All, ..Recovered::default() };
-    for row in store.executions(&filter)?.into_iter().rev().filter(|row| is_within(row.id)) {
+    let mut limited = BTreeMap::new();
+    for row in rows.into_iter().filter(|row| is_within(row.id)) {
         if let Some(at) = row.wake_at
             && !row.owned
             && !commanded.contains(&row.id)
+            && !is_limited(store, &row.version, &mut limited)?
         {
             found.sleeping.push((row.id, at));
             continue;
@@ -307,6 +332,42 @@ pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recover
         }
     }
     Ok(found)
+}
+
+/// Whether executions of a version are counted, so that each has to be known.
+fn is_limited(
+    store: &dyn Store,
+    version: &str,
+    known: &mut BTreeMap<String, bool>,
+) -> Result<bool, catena_store::Error> {
+    if let Some(limited) = known.get(version) {
+        return Ok(*limited);
+    }
+    let limited = store.version(version)?.chain.concurrency.is_some();
+    known.insert(version.to_owned(), limited);
+    Ok(limited)
+}
+
+/// An execution and all that were started by it, so that what it is told reaches them.
+fn family(
+    store: &dyn Store,
+    head: ExecutionId,
+    unfinished: &[ExecutionRow],
+) -> Result<BTreeSet<ExecutionId>, catena_store::Error> {
+    let mut family = BTreeSet::from([head]);
+    // Who was started by another one has a higher number.
+    for row in unfinished.iter().filter(|row| row.id > head) {
+        let first = store.journal(row.id, 0)?.into_iter().next().map(|entry| entry.event);
+        if let Some(Event::ExecutionCreated {
+            trigger: Trigger::Call { parent, .. } | Trigger::Undo { parent, .. },
+            ..
+        }) = first
+            && family.contains(&parent)
+        {
+            family.insert(row.id);
+        }
+    }
+    Ok(family)
 }
 
 fn launcher(

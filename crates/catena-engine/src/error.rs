@@ -39,6 +39,9 @@ pub enum Error {
     Host { kind: Kind, message: String },
     #[error("{0}")]
     Conflict(String),
+    /// Slots of these pools are asked for, and nobody has said how many there are.
+    #[error("{}", pools(.0))]
+    PoolsMissing(Vec<String>),
     #[error("there is no schedule {0}")]
     UnknownSchedule(ScheduleId),
     #[error("cannot {doing}: {message}")]
@@ -80,9 +83,20 @@ impl Error {
             Self::Rejected(_) | Self::KeyConflict { .. } => Kind::Conflict,
             Self::Params(_) => Kind::Input,
             Self::Host { kind, .. } => *kind,
-            Self::Io { .. } | Self::SecretsMissing(_) | Self::ProgramsMissing(_) => Kind::Environment,
+            Self::Io { .. } | Self::SecretsMissing(_) | Self::ProgramsMissing(_) | Self::PoolsMissing(_) => {
+                Kind::Environment
+            }
         }
     }
+}
+
+fn pools(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let first = names.first().map(|name| name.trim_matches('`').to_owned()).unwrap_or_default();
+    format!(
+        "no slots are configured for the pool {}; write how many, as in `[pools]` `{first} = 2`",
+        names.join(", ")
+    )
 }
 
 fn list<T: ToString>(problems: &[T]) -> String {

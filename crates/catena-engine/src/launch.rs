@@ -2,18 +2,50 @@
 
 use std::sync::{Arc, mpsc::Sender};
 
-use catena_core::{Effect, State, Value, chain::Work, event::Answer, state::VisitPhase};
+use catena_core::{
+    Effect, ExecutionId, State, Value,
+    chain::{ChainName, Work},
+    event::Answer,
+    state::VisitPhase,
+};
 use catena_runners::{Attempt, AttemptKey, Beginning, ProcessRunner, Recorded, Sink, StepRunner};
 
 use catena_store::Lease;
 
-use crate::{context, dispatcher::Input, in_process::InProcess};
+use crate::{
+    cache::LookUp,
+    context,
+    dispatcher::{Caller, Input, call_of},
+    in_process::InProcess,
+};
 
 /// An effect with all that a runner needs, made while the state is at hand and carried out after the commit.
 pub(crate) enum Act {
     Start(Box<Attempt>),
     Stop(AttemptKey, Runner),
     Settle(AttemptKey, Runner),
+    /// An attempt that is an execution of another chain.
+    Call(Box<Call>),
+    StopCall {
+        child: ExecutionId,
+        force: bool,
+    },
+    UndoChild {
+        child: ExecutionId,
+        caller: Caller,
+    },
+    LookUp(Box<LookUp>),
+    /// What has to be done is not known yet: what comes of it passes it on.
+    Nothing,
+}
+
+/// An attempt of a step that is another chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) caller: Caller,
+    pub(crate) chain: ChainName,
+    pub(crate) parameters: Option<Value>,
+    pub(crate) depth: u32,
 }
 
 /// Which runner has an attempt.
@@ -38,6 +70,9 @@ impl Launcher {
             Act::Start(attempt) => self.runner(runner_of(&attempt.step().work)).start(*attempt),
             Act::Stop(key, runner) => self.runner(runner).stop(key),
             Act::Settle(key, runner) => self.runner(runner).settle(key),
+            Act::Call(_) | Act::StopCall { .. } | Act::UndoChild { .. } | Act::LookUp(_) | Act::Nothing => {
+                unreachable!("these are no runner's")
+            }
         }
     }
 
@@ -72,7 +107,10 @@ fn runner_of<B>(work: &Work<B>) -> Runner {
         | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
-        | Work::ForEach { .. } => Runner::Process,
+        | Work::ForEach { .. }
+        | Work::Chain(_)
+        | Work::End(_)
+        | Work::Fail(_) => Runner::Process,
     }
 }
 
@@ -81,8 +119,22 @@ pub(crate) fn act(state: &State, effect: Effect, lease: Lease, beginning: Beginn
     match effect {
         Effect::StartAttempt { visit, attempt } => {
             let key = AttemptKey { execution: state.id(), visit, attempt };
+            if let Some(call) = call_of(state, key) {
+                return Act::Call(Box::new(call));
+            }
             Act::Start(Box::new(attempt_of(state, key, lease, beginning)))
         }
+        Effect::StopAttempt { visit, .. } if state.step_of(visit).work.is_call() => {
+            // One whose start is under way is stopped when it is known.
+            state.visit(visit).child.map_or(Act::Nothing, |child| Act::StopCall { child, force: false })
+        }
+        Effect::LookUp { visit } => Act::LookUp(Box::new(LookUp::of(state, visit))),
+        Effect::UndoChild { visit, nth } => match state.visit(visit).child {
+            Some(child) => Act::UndoChild { child, caller: Caller::Undo { parent: state.id(), visit, nth } },
+            None => Act::Nothing,
+        },
+        // The execution ends whether it has stopped or not.
+        Effect::StopChildUndo { .. } => Act::Nothing,
         Effect::StopAttempt { visit, attempt } => {
             let key = AttemptKey { execution: state.id(), visit, attempt };
             Act::Stop(key, runner_of(&state.step_of(visit).work))

@@ -2,6 +2,7 @@
 //! commits what has gathered; effects start when their events are durable. Time, slots, recovery and the
 //! ownership of a store live here, decisions do not.
 
+mod cache;
 pub mod clock;
 mod config;
 mod context;

@@ -9,14 +9,22 @@ use std::{
     },
 };
 
-use catena_core::{AttemptNo, Event, ExecutionId, Loaded, State, VisitNo, value::Stored};
-use catena_store::{Commit, Entry, Error, Lease, Record, Store, sqlite::Reserve};
+use catena_core::{
+    AttemptNo, Event, ExecutionId, Failure, FailureType, Loaded, State, Value, VisitNo, command::Legacy,
+    event::Trigger, status::ChainStatus, value::Stored,
+};
+use catena_runners::AttemptKey;
+use catena_store::{Actor, Commit, Entry, Error, Lease, Record, Store, sqlite::Reserve, whole};
 
 use crate::{
-    Reach,
-    dispatcher::{Input, Recovered},
+    Reach, StartRequest,
+    cache::LookUp,
+    clock::Clock,
+    dispatcher::{CallNews, Caller, Input, Recovered, end_of},
     engine::find_unfinished,
+    launch::Call,
     schedule,
+    start::CheckedStart,
 };
 
 /// The state of an execution as it is committed.
@@ -62,6 +70,20 @@ pub(crate) enum Wanted {
     Unfinished {
         next_number: u64,
     },
+    /// The chain that a step calls.
+    Call(Box<Call>),
+    /// The end of an execution that another one waits for, if it has come.
+    Child {
+        child: ExecutionId,
+        caller: Caller,
+    },
+    /// What the child of a visit has done, to be undone.
+    ChildUndo {
+        child: ExecutionId,
+        caller: Caller,
+    },
+    /// Whether an earlier result holds.
+    LookUp(Box<LookUp>),
     /// Large values for a decision, which has some of them.
     Values {
         execution: ExecutionId,
@@ -81,6 +103,23 @@ pub(crate) fn serve_loads(
     let store = &*loader.store;
     while let Ok(wanted) = wanted.recv() {
         let input = match wanted {
+            Wanted::Call(call) => {
+                let caller = call.caller;
+                let ready = called(store, *call).map(Box::new);
+                Input::Call { caller, news: CallNews::Ready(ready) }
+            }
+            Wanted::Child { child, caller } => match load(store, child).ok().as_ref().and_then(end_of) {
+                Some((_, news)) => Input::Call { caller, news },
+                // Its end tells by itself.
+                None => continue,
+            },
+            Wanted::ChildUndo { child, caller } => {
+                Input::Call { caller, news: undo_of(store, child, caller) }
+            }
+            Wanted::LookUp(look_up) => {
+                let (execution, visit) = (look_up.execution, look_up.visit);
+                Input::LookedUp { execution, visit, found: look_up.answer(store, loader.clock.now()) }
+            }
             Wanted::Execution(execution) => {
                 folds.fetch_add(1, Ordering::Relaxed);
                 Input::Loaded { execution, state: load(store, execution).map(Box::new) }
@@ -109,6 +148,7 @@ pub(crate) struct Loader {
     pub(crate) first_of_boot: Lease,
     pub(crate) reach: Reach,
     pub(crate) reserve: Reserve,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Loader {
@@ -130,6 +170,72 @@ impl Loader {
         found.schedules = schedule::find(&*self.store)?;
         Ok(found)
     }
+}
+
+/// How deep executions may call each other.
+const DEPTH_MAX: u32 = 32;
+
+/// The start of the chain that a step calls, in its latest version.
+fn called(store: &dyn Store, call: Call) -> Result<CheckedStart, Failure> {
+    let cannot = |message: String| Failure::lasting(FailureType::CannotStart, message);
+    let Call { caller, chain, parameters, depth } = call;
+    let Caller::Attempt { key: AttemptKey { execution: parent, visit, attempt }, .. } = caller else {
+        return Err(cannot("an undo calls no chain".to_owned()));
+    };
+    if depth > DEPTH_MAX {
+        return Err(cannot(format!("chains call each other at most {DEPTH_MAX} deep")));
+    }
+    let failed = |error: Error| Failure::new(FailureType::CannotStart, error.to_string());
+    let row = store.chain(chain.as_str()).map_err(failed)?;
+    let Some(row) = row.filter(|row| row.status != ChainStatus::Archived) else {
+        return Err(cannot(format!("there is no chain `{chain}`; store it with `catena chain create`")));
+    };
+    let version = Arc::new(store.version(&row.version).map_err(failed)?);
+    let parameters = parameters.unwrap_or_else(|| Value::object([]));
+    let given = whole(store, &parameters).map_err(failed)?;
+    let serde_json::Value::Object(given) = given else {
+        return Err(cannot(format!("the parameters of chain `{chain}` are no object")));
+    };
+    let given: BTreeMap<String, Value> =
+        given.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let mut request = StartRequest::new(version, given, Actor::engine());
+    request.key = None;
+    let mut start = CheckedStart::new(request, store)
+        .map_err(|error| cannot(format!("chain `{chain}` cannot start: {error}")))?;
+    start.trigger = Trigger::Call { parent, visit, attempt, depth };
+    Ok(start)
+}
+
+/// The execution that undoes what an ended one has done.
+fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
+    let Caller::Undo { parent, visit, nth } = caller else { return CallNews::NothingToUndo };
+    let read = || {
+        let state = load(store, child)?;
+        let version = Arc::new(store.version(state.version())?);
+        Ok((state, version))
+    };
+    let (state, version): (State, _) = match read() {
+        Ok(read) => read,
+        Err(error) => {
+            let error: Error = error;
+            return CallNews::Ready(Err(Failure::new(FailureType::CannotStart, error.to_string())));
+        }
+    };
+    let duties = state.duties();
+    if duties.is_empty() {
+        return CallNews::NothingToUndo;
+    }
+    CallNews::Ready(Ok(Box::new(CheckedStart {
+        version,
+        params: state.params().clone(),
+        blobs: Vec::new(),
+        key: None,
+        actor: Actor::engine(),
+        trigger: Trigger::Undo { of: child, parent, visit, nth },
+        left_out: Vec::new(),
+        pinned: Vec::new(),
+        legacy: Legacy::Duties { from: child, duties },
+    })))
 }
 
 /// Adds to what is at hand what is needed; an error is one that may pass.

@@ -2,10 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use catena_core::{ExecutionId, Value, value::Blob};
-use catena_store::{Actor, Version};
+use catena_core::{
+    ExecutionId, StepIx, Value,
+    chain::{Chain, Part},
+    command::Legacy,
+    event::Trigger,
+    rerun::Again,
+    value::Blob,
+};
+use catena_store::{Actor, Store, Version};
 
-use crate::Error;
+use crate::{Error, load::read_state};
 
 #[derive(Clone, Debug)]
 pub struct StartRequest {
@@ -15,6 +22,20 @@ pub struct StartRequest {
     /// The same key, version and input answer the first execution.
     pub key: Option<String>,
     pub actor: Actor,
+    /// The part of the chain that runs, where it is not all of it.
+    pub part: Option<Part>,
+    /// Results of steps that do not run.
+    pub pins: Vec<(StepIx, Value)>,
+    /// The ended execution whose results stand, and from where it is run again. Its steps are counted in the version
+    /// that it ran.
+    pub rerun: Option<(ExecutionId, Again)>,
+}
+
+impl StartRequest {
+    /// A start of the whole chain.
+    pub fn new(version: Arc<Version>, params: BTreeMap<String, Value>, actor: Actor) -> Self {
+        Self { version, params, key: None, actor, part: None, pins: Vec::new(), rerun: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +46,59 @@ pub struct Started {
 }
 
 /// A request whose parameters fit the chain; large ones are references.
+#[derive(Clone, Debug)]
 pub(crate) struct CheckedStart {
     pub(crate) version: Arc<Version>,
     pub(crate) params: Value,
     pub(crate) blobs: Vec<Blob>,
     pub(crate) key: Option<String>,
     pub(crate) actor: Actor,
+    pub(crate) trigger: Trigger,
+    pub(crate) left_out: Vec<StepIx>,
+    pub(crate) pinned: Vec<(StepIx, Value)>,
+    pub(crate) legacy: Legacy,
 }
 
 impl CheckedStart {
-    pub(crate) fn new(request: StartRequest) -> Result<Self, Error> {
-        let StartRequest { version, params, key, actor } = request;
+    /// Reads what a rerun takes over.
+    pub(crate) fn new(request: StartRequest, store: &dyn Store) -> Result<Self, Error> {
+        let StartRequest { version, params, key, actor, part, pins, rerun } = request;
         let mut blobs = Vec::new();
         let params = version.chain.resolve_params(params).map_err(Error::Params)?.keep_fields(&mut blobs);
-        Ok(Self { version, params, blobs, key, actor })
+        let mut start = Self {
+            left_out: part.map(|part| version.chain.left_out(part)).unwrap_or_default(),
+            pinned: pins,
+            params,
+            blobs,
+            key,
+            actor,
+            trigger: Trigger::Manual,
+            legacy: Legacy::None,
+            version,
+        };
+        if let Some((of, again)) = rerun {
+            start.take_over(of, again, store)?;
+        }
+        Ok(start)
     }
+
+    fn take_over(&mut self, of: ExecutionId, again: Again, store: &dyn Store) -> Result<(), Error> {
+        let (state, entries) = read_state(store, of)?;
+        if !state.has_ended() {
+            return Err(Error::Conflict(format!(
+                "execution {of} has not ended; there is nothing to run again"
+            )));
+        }
+        let plan = state.rerun(again, entries.iter().map(|entry| &entry.event));
+        self.trigger = Trigger::Rerun { of };
+        self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
+        let duty = store.heir(of)?.is_none();
+        self.legacy = Legacy::Results { from: of, duty, results: plan.results };
+        Ok(())
+    }
+}
+
+/// Steps of one version of a chain in another one, by their ids.
+fn same_steps(old: &Chain, new: &Chain, steps: &[StepIx]) -> Vec<StepIx> {
+    steps.iter().filter_map(|step| new.step_by_id(old.step(*step).id.as_str())).collect()
 }

@@ -21,13 +21,29 @@ fn tell(state: &State, lease: u64, event: &Event) {
         | Event::ExecutionPaused {}
         | Event::ExecutionResumed {}
         | Event::ExecutionTimedOut { .. }
+        | Event::ExecutionHeld {}
+        | Event::ExecutionAdmitted {}
+        | Event::StopForced {}
+        | Event::SignalReceived { .. }
         | Event::UndoStarted {} => info!(execution, lease, kind),
+        Event::HandlersStarted { end, .. } => {
+            info!(execution, lease, end = catena_core::status::ExecutionStatus::from(*end).as_str(), kind);
+        }
+        Event::ResultsAdopted { from, .. } | Event::DutiesAdopted { from, .. } => {
+            info!(execution, lease, from = from.0, kind);
+        }
+        Event::ChildStarted { visit, child, .. } => {
+            info!(execution, visit = visit.0, address = %state.address(*visit), child = child.0, lease, kind);
+        }
         Event::CancelRequested { rollback } => info!(execution, lease, rollback, kind),
         Event::ExecutionEnded { end, .. } => {
             info!(execution, lease, end = catena_core::status::ExecutionStatus::from(*end).as_str(), kind);
         }
         Event::VisitInDoubt { visit }
         | Event::VisitQuarantined { visit }
+        | Event::ApprovalAnswered { visit, .. }
+        | Event::ChildUndoStarted { visit }
+        | Event::ChildUndoEnded { visit, .. }
         | Event::VisitResolved { visit, .. } => {
             info!(execution, visit = visit.0, address = %state.address(*visit), lease, kind);
         }
@@ -48,6 +64,13 @@ fn tell(state: &State, lease: u64, event: &Event) {
         | Event::AttemptEnded { .. }
         | Event::RetryScheduled { .. }
         | Event::TimerFired { .. }
+        | Event::StepsSelected { .. }
+        | Event::SignalTaken { .. }
+        | Event::CacheAnswered { .. }
+        | Event::IterationEnded { .. }
+        | Event::IterationScheduled { .. }
+        | Event::IterationStarted { .. }
+        | Event::AlternativeStarted { .. }
         | Event::NextDelayed { .. }
         | Event::DelayElapsed { .. }
         | Event::AttemptRequeued { .. }
@@ -97,6 +120,7 @@ pub(crate) fn taken_up(state: &State, effect: &Effect, started_under: Lease) {
     let (what, visit, attempt): (&str, VisitNo, _) = match effect {
         Effect::StartAttempt { visit, attempt } => ("an attempt is taken up", *visit, *attempt),
         Effect::StopAttempt { visit, attempt } => ("an attempt is stopped again", *visit, *attempt),
+        Effect::LookUp { .. } | Effect::UndoChild { .. } | Effect::StopChildUndo { .. } => return,
     };
     if enabled!(Level::INFO) {
         let (execution, address) = (state.id().0, state.address(visit));

@@ -63,8 +63,7 @@ impl Fixture {
         let version = Arc::new(Version::new(chain, "test".into(), Vec::new()));
         let actor = Actor::new("test");
         self.answers.send(false).unwrap();
-        let started =
-            engine.start(StartRequest { version, params: BTreeMap::new(), key: None, actor }).unwrap();
+        let started = engine.start(StartRequest::new(version, BTreeMap::new(), actor)).unwrap();
         until(engine, started.execution, "retry_scheduled");
         started.execution
     }
@@ -206,7 +205,7 @@ fn waiting(fixture: &Fixture, engine: &Engine) -> [ExecutionId; 3] {
     .map(|steps| {
         let chain = Draft::new(ChainName::parse("waits").unwrap(), steps).build().unwrap();
         let version = Arc::new(Version::new(chain, "test".into(), Vec::new()));
-        let request = StartRequest { version, params: BTreeMap::new(), key: None, actor: Actor::new("test") };
+        let request = StartRequest::new(version, BTreeMap::new(), Actor::new("test"));
         engine.start(request).unwrap().execution
     })
 }

@@ -80,7 +80,7 @@ fn request() -> StartRequest {
         .collect();
     let chain = Draft::new(ChainName::parse("counted").unwrap(), steps).build().unwrap();
     let version = Arc::new(Version::new(chain, "counted".into(), Vec::new()));
-    StartRequest { version, params: BTreeMap::new(), key: None, actor: Actor::new("test") }
+    StartRequest::new(version, BTreeMap::new(), Actor::new("test"))
 }
 
 #[test]

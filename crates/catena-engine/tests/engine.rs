@@ -55,7 +55,7 @@ impl Fixture {
 fn request(steps: Steps) -> StartRequest {
     let chain = Draft::new(ChainName::parse("test").unwrap(), steps).build().unwrap();
     let version = Arc::new(Version::new(chain, "test".into(), Vec::new()));
-    StartRequest { version, params: BTreeMap::new(), key: None, actor: Actor::new("test") }
+    StartRequest::new(version, BTreeMap::new(), Actor::new("test"))
 }
 
 fn with_key(steps: Steps, key: &str) -> StartRequest {
@@ -136,7 +136,7 @@ fn parameters_are_checked_all_at_once_before_anything_starts() {
     }
     let version = Arc::new(Version::new(draft.build().unwrap(), String::new(), Vec::new()));
     let params = BTreeMap::from([("n".into(), Value::text("x")), ("m".into(), Value::null())]);
-    let refused = engine.start(StartRequest { version, params, key: None, actor: Actor::new("test") });
+    let refused = engine.start(StartRequest::new(version, params, Actor::new("test")));
     let Err(Error::Params(problems)) = refused else { panic!("{refused:?}") };
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(engine.store().executions(&Default::default()).unwrap().is_empty());
@@ -316,7 +316,7 @@ fn a_command_that_was_acknowledged_to_a_peer_is_carried_out_once() {
     let path = fixture.home.path().join("catena.db");
     let lock = HostLock::take(&path).unwrap();
     let store = SqliteStore::open(&path, &lock).unwrap();
-    let command = InboxCommand::Cancel { rollback: false };
+    let command = InboxCommand::Cancel { rollback: false, force: false };
     let added = Record::InboxAdded { execution, at: Timestamp(1), actor: Actor::new("peer"), command };
     let (sender, receiver) = channel();
     let commit = Commit { lease: store.lease().unwrap(), records: vec![added], append: None };

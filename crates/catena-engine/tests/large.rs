@@ -54,7 +54,7 @@ fn request(steps: Steps, params: Json) -> StartRequest {
     }
     let version = Arc::new(Version::new(draft.build().unwrap(), "test".into(), Vec::new()));
     let params = params.into_iter().map(|(name, json)| (name, Value::from(json))).collect();
-    StartRequest { version, params, key: None, actor: Actor::new("test") }
+    StartRequest::new(version, params, Actor::new("test"))
 }
 
 fn functions() -> Functions {

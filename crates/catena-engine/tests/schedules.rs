@@ -630,7 +630,7 @@ fn a_fire_whose_parameters_no_longer_fit_is_missed() {
     draft.params.insert("city".into(), catena_core::chain::Param { schema, default: None });
     let version = Arc::new(Version::new(draft.build().unwrap(), "test".into(), Vec::new()));
     let params = BTreeMap::from([("city".to_owned(), Value::text("Bern"))]);
-    let start = catena_engine::StartRequest { version, params, key: None, actor: Actor::new("test") };
+    let start = catena_engine::StartRequest::new(version, params, Actor::new("test"));
     let execution = engine.start(start).unwrap().execution;
     engine.wait(execution).unwrap();
     fixture.pass(&engine, MINUTE);

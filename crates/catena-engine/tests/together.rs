@@ -80,7 +80,7 @@ fn version(steps: Steps) -> Arc<Version> {
 
 fn request(steps: Steps, key: Option<&str>) -> StartRequest {
     let (version, key) = (version(steps), key.map(str::to_owned));
-    StartRequest { version, params: BTreeMap::new(), key, actor: Actor::new("test") }
+    StartRequest { key, ..StartRequest::new(version, BTreeMap::new(), Actor::new("test")) }
 }
 
 fn schedule(engine: &Engine, steps: Steps, schedule: Schedule) -> catena_core::ScheduleId {

@@ -89,7 +89,10 @@ pub(crate) fn launch(
         | Work::Wait { .. }
         | Work::Group { .. }
         | Work::Parallel { .. }
-        | Work::ForEach { .. } => return Err(cannot_start("the step's kind has no process")),
+        | Work::ForEach { .. }
+        | Work::Chain(_)
+        | Work::End(_)
+        | Work::Fail(_) => return Err(cannot_start("the step's kind has no process")),
     };
     refuse_too_long(&args, &env)?;
     let launch = Launch {

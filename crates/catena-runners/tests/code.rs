@@ -163,8 +163,8 @@ impl Lab {
         draft.workdir = Some(self.work("").display().to_string());
         let chain = Arc::new(draft.build().unwrap());
         let params = Value::from(serde_json::json!({}));
-        let start = Start { version: "v".into(), params, trigger: Trigger::Manual };
-        let outside = Outside { now: Timestamp(0), slots: 1, jitter: 0.0 };
+        let start = Start::new("v", params, Trigger::Manual);
+        let outside = Outside { now: Timestamp(0), slots: catena_core::command::Slots::of(1), jitter: 0.0 };
         let (state, _) = State::start(key.execution, Arc::clone(&chain), start, outside);
         self.runner.start(Attempt {
             key,

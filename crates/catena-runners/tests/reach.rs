@@ -113,8 +113,8 @@ fn attempt_given(beginning: Beginning, stdin: Template, given: Option<Given>) ->
     let draft = Draft::new(ChainName::parse("test").unwrap(), vec![step]);
     let chain: Arc<Chain> = Arc::new(draft.build().unwrap());
     let params = Value::from(serde_json::json!({}));
-    let start = Start { version: "v".into(), params, trigger: Trigger::Manual };
-    let outside = Outside { now: Timestamp(0), slots: 1, jitter: 0.0 };
+    let start = Start::new("v", params, Trigger::Manual);
+    let outside = Outside { now: Timestamp(0), slots: catena_core::command::Slots::of(1), jitter: 0.0 };
     let (state, _) = State::start(KEY.execution, Arc::clone(&chain), start, outside);
     let (address, input) = (state.address(KEY.visit), Input { stdin: given, ..Input::default() });
     let checkpoints = BTreeMap::new();

@@ -64,6 +64,7 @@ codes! {
     TooLong = "C0217", Error, "A duration that nobody can mean";
     IdleKeyword = "C0218", Warning, "A keyword of JSON Schema that is not checked";
     BadInstant = "C0219", Error, "An instant that cannot be read";
+    UndoOfNothing = "C0220", Error, "An undo of a step that has no effect";
 
     NotAnIdentifier = "C0301", Error, "A name that expressions could not use";
     ReservedName = "C0302", Error, "A name that the language keeps for itself";
@@ -73,6 +74,9 @@ codes! {
     DependencyCycle = "C0306", Error, "Steps that wait for each other";
     JumpInGraph = "C0307", Error, "A jump within a graph";
     BadName = "C0308", Error, "A name that a chain cannot have";
+    JoinImpossible = "C0309", Error, "A join that can never be met";
+    Unreachable = "C0310", Error, "A step that nothing leads to";
+    EndAside = "C0311", Error, "An `end` where the end is already known";
 
     UnknownName = "C0401", Error, "An expression uses a name that does not exist";
     BadExpression = "C0402", Error, "An expression that cannot be read";

@@ -1,6 +1,10 @@
 //! What is written together or not at all.
 
-use catena_core::{Command, Event, ExecutionId, State, Timestamp, VisitNo, event::Resolution, value::Blob};
+use catena_core::{
+    Command, Event, ExecutionId, State, Timestamp, Value, VisitNo,
+    event::{ApprovalAnswer, Resolution},
+    value::Blob,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -70,14 +74,17 @@ impl Append {
 }
 
 /// The visits whose rows an event changes.
-fn touched(state: &State, event: &Event) -> Option<VisitNo> {
-    match event {
+fn touched(state: &State, event: &Event) -> Vec<VisitNo> {
+    let one = match event {
+        // What another execution has done are the first visits of this one.
+        Event::DutiesAdopted { .. } => return state.visits().map(|(no, _)| no).collect(),
         Event::BlockEnded { frame, .. } => match state.frame(*frame).origin {
             catena_core::state::Origin::Undo { visit } => Some(visit),
             _ => None,
         },
         other => other.visit(),
-    }
+    };
+    one.into_iter().collect()
 }
 
 /// A change of what is not a journal.
@@ -129,25 +136,61 @@ pub enum Record {
         seq: u64,
         state: Vec<u8>,
     },
+    /// A result that holds for its key again; a newer one takes its place.
+    Cached {
+        key: String,
+        cached: Cached,
+    },
+    /// The duty to undo what `source` has done is `heir`'s. The first one stays.
+    Legacy {
+        source: ExecutionId,
+        heir: ExecutionId,
+    },
+}
+
+/// A result as it is kept for another time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cached {
+    pub execution: ExecutionId,
+    pub at: Timestamp,
+    pub result: Value,
 }
 
 /// A command from outside for one execution. Its stored form is fixed, as that of events is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InboxCommand {
-    Cancel { rollback: bool },
+    Cancel {
+        rollback: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+    },
     Pause {},
     Resume {},
-    Resolve { visit: VisitNo, resolution: Resolution },
+    Resolve {
+        visit: VisitNo,
+        resolution: Resolution,
+    },
+    Signal {
+        name: String,
+        #[serde(default = "Value::null", skip_serializing_if = "Value::is_null")]
+        value: Value,
+    },
+    Answer {
+        visit: VisitNo,
+        answer: ApprovalAnswer,
+    },
 }
 
 impl From<InboxCommand> for Command {
     fn from(command: InboxCommand) -> Self {
         match command {
-            InboxCommand::Cancel { rollback } => Self::CancelExecution { rollback },
+            InboxCommand::Cancel { rollback, force } => Self::CancelExecution { rollback, force },
             InboxCommand::Pause {} => Self::PauseExecution,
             InboxCommand::Resume {} => Self::ResumeExecution,
             InboxCommand::Resolve { visit, resolution } => Self::ResolveVisit { visit, resolution },
+            InboxCommand::Signal { name, value } => Self::SendSignal { name, value },
+            InboxCommand::Answer { visit, answer } => Self::AnswerApproval { visit, answer },
         }
     }
 }

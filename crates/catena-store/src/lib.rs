@@ -17,7 +17,7 @@ use catena_core::{ExecutionId, Value, value::Stored};
 
 pub use self::{
     codec::{Entry, Head},
-    commit::{Actor, Append, Commit, Done, InboxCommand, InboxItem, Lease, Record},
+    commit::{Actor, Append, Cached, Commit, Done, InboxCommand, InboxItem, Lease, Record},
     error::Error,
     rows::{ChainRow, ExecutionFilter, ExecutionRow, StepRow, VersionRow, project_execution, project_step},
     scheduled::{ChainChange, FireFilter, FireRow, ScheduleRow},
@@ -73,6 +73,12 @@ pub trait Store: Send + Sync {
 
     /// A state's serial form and the sequence number it stands at.
     fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error>;
+
+    /// A result that was kept under a key.
+    fn cached(&self, key: &str) -> Result<Option<Cached>, Error>;
+
+    /// The execution that has taken over the duty to undo what another one has done.
+    fn heir(&self, source: ExecutionId) -> Result<Option<ExecutionId>, Error>;
 
     /// Commands that were acknowledged and not consumed, in order.
     fn inbox(&self) -> Result<Vec<InboxItem>, Error>;

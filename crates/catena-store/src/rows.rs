@@ -24,7 +24,7 @@ pub struct ExecutionRow {
     /// When the next timer is due.
     pub wake_at: Option<Timestamp>,
     /// What keeps an unfinished execution from being forgotten: attempts that run or wait for a slot, a decision
-    /// that waits for large values, or a person that has to answer. Without that, and without `wake_at`, nothing would ever bring it on.
+    /// that waits for large values, another execution that has to end first, or a person that has to answer. Without that, and without `wake_at`, nothing would ever bring it on.
     pub owned: bool,
 }
 
@@ -87,11 +87,17 @@ pub struct ExecutionFilter {
 pub fn project_execution(state: &State) -> ExecutionRow {
     let (finished_at, output, error) = match state.phase() {
         Phase::Ended { at, output, error, .. } => (Some(*at), Some(output.clone()), error.clone()),
-        Phase::Created | Phase::Running | Phase::Undoing => (None, None, None),
+        Phase::Created | Phase::Running | Phase::Undoing | Phase::Handling(_) => (None, None, None),
     };
     let agenda = state.agenda();
-    let asks = agenda.halted().next().is_some() || state.is_stuck() || state.is_paused();
-    let owned = state.is_at_work() || asks;
+    let asks = agenda.halted().next().is_some()
+        || agenda.asking().next().is_some()
+        || agenda.awaiting().next().is_some()
+        || state.is_stuck()
+        || state.is_paused();
+    // Another execution brings it on when that has ended.
+    let follows = agenda.calls().next().is_some() || state.undoes_child() || state.is_held();
+    let owned = state.is_at_work() || asks || follows;
     ExecutionRow {
         id: state.id(),
         chain: state.chain().name.as_str().to_owned(),

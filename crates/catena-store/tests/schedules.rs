@@ -105,8 +105,8 @@ fn record(row: &FireRow) -> Record {
 /// The start of an execution, which runs from then on.
 fn started(version: &Version, id: u64) -> Append {
     let params = Value::from(serde_json::json!({}));
-    let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
-    let outside = Outside { now: NOW, slots: 1, jitter: 0.0 };
+    let start = Start::new(&version.digest, params, Trigger::Manual);
+    let outside = Outside { now: NOW, slots: catena_core::command::Slots::of(1), jitter: 0.0 };
     let (state, decision) = State::start(ExecutionId(id), Arc::clone(&version.chain), start, outside);
     Append::new(&state, NOW, Actor::engine(), decision.events)
 }

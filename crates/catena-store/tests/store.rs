@@ -26,7 +26,9 @@ struct Fixture {
     dir: tempfile::TempDir,
 }
 
-const OUTSIDE: Outside = Outside { now: Timestamp(1_000_000), slots: 1, jitter: 0.0 };
+fn outside() -> Outside {
+    Outside { now: Timestamp(1_000_000), slots: catena_core::command::Slots::of(1), jitter: 0.0 }
+}
 
 impl Fixture {
     fn new() -> Self {
@@ -50,8 +52,8 @@ fn version() -> Arc<Version> {
 
 fn start(version: &Version) -> (State, Vec<Event>) {
     let params = Value::from(serde_json::json!({}));
-    let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
-    let (state, decision) = State::start(ExecutionId(2), Arc::clone(&version.chain), start, OUTSIDE);
+    let start = Start::new(&version.digest, params, Trigger::Manual);
+    let (state, decision) = State::start(ExecutionId(2), Arc::clone(&version.chain), start, outside());
     (state, decision.events)
 }
 
@@ -66,7 +68,7 @@ fn submit(store: &SqliteStore, commit: Commit) -> Result<(), Error> {
 }
 
 fn append(state: &State, events: Vec<Event>) -> Option<Append> {
-    Some(Append::new(state, OUTSIDE.now, Actor::engine(), events))
+    Some(Append::new(state, outside().now, Actor::engine(), events))
 }
 
 /// A store with a version and an execution whose first attempt runs.
@@ -74,7 +76,12 @@ fn filled(store: &SqliteStore) -> (Arc<Version>, State) {
     let version = version();
     let (state, events) = start(&version);
     let records = vec![
-        Record::Version { version: Arc::clone(&version), number: 1, at: OUTSIDE.now, actor: Actor::engine() },
+        Record::Version {
+            version: Arc::clone(&version),
+            number: 1,
+            at: outside().now,
+            actor: Actor::engine(),
+        },
         Record::NextNumber(3),
     ];
     commit(store, records, append(&state, events)).unwrap();
@@ -84,7 +91,7 @@ fn filled(store: &SqliteStore) -> (Arc<Version>, State) {
 fn end_first(state: &mut State) -> Vec<Event> {
     let answer = Answer::Succeeded { value: Some(Value::text("done")) };
     let command = Command::EndAttempt { visit: VisitNo(0), attempt: AttemptNo(1), answer };
-    state.decide(command, OUTSIDE, &Loaded::default()).unwrap().events
+    state.decide(command, outside(), &Loaded::default()).unwrap().events
 }
 
 #[test]
@@ -158,9 +165,9 @@ fn the_inbox_keeps_commands_in_order_until_they_are_taken() {
     let (_lock, store) = fixture.open();
     let added = |execution| Record::InboxAdded {
         execution: ExecutionId(execution),
-        at: OUTSIDE.now,
+        at: outside().now,
         actor: Actor::new("someone"),
-        command: InboxCommand::Cancel { rollback: false },
+        command: InboxCommand::Cancel { rollback: false, force: false },
     };
     commit(&store, vec![added(7), added(5)], None).unwrap();
     let items = store.inbox().unwrap();
@@ -248,7 +255,7 @@ fn end_first_with_large_values(state: &mut State) -> (Vec<Event>, Vec<Blob>) {
     let list = Value::list(items.into_iter().chain([padding])).keep(&mut blobs);
     let answer = Answer::Succeeded { value: Some(list) };
     let command = Command::EndAttempt { visit: VisitNo(0), attempt: AttemptNo(1), answer };
-    (state.decide(command, OUTSIDE, &Loaded::default()).unwrap().events, blobs)
+    (state.decide(command, outside(), &Loaded::default()).unwrap().events, blobs)
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use catena_core::{
     Chain,
     chain::{
-        Branch, ChainName, Draft, ErrorPolicy, NextLogic, Repeat, StepDraft, Target, Undo, Wait, WaitFor,
-        Work,
+        Approval, Branch, CallStep, ChainName, Draft, EndStep, ErrorPolicy, FailStep, Iterations,
+        IterationsStop, Join, NextLogic, On, OnTimeout, Repeat, StepDraft, Target, Undo, Wait, WaitFor, Work,
     },
     expr::Expr,
     ids::StepId,
     retry::Retry,
+    status::End,
     template::Template,
 };
 
@@ -57,8 +58,36 @@ pub fn for_each(name: &str, items: &str, block: Steps) -> StepDraft {
 
 pub fn parallel(name: &str, wait_for: WaitFor, branches: Vec<(&str, Steps)>) -> StepDraft {
     let branches = branches.into_iter().map(|(name, block)| Branch { name: id(name), block }).collect();
-    let work = Work::Parallel { branches, wait_for };
+    let work = Work::Parallel { branches, wait_for, keeps_rest: false };
     StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), work) }
+}
+
+/// A step that is another chain.
+pub fn call(name: &str) -> StepDraft {
+    let chain = ChainName::parse("child").expect("a valid name");
+    let work = Work::Chain(CallStep { chain, parameters: None, lets_go: false });
+    StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), work) }
+}
+
+pub fn await_signal(name: &str, signal: &str, timeout_ms: Option<u64>) -> StepDraft {
+    let wait = Wait::Signal { name: signal.to_owned(), timeout_ms };
+    StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), Work::Wait { wait }) }
+}
+
+pub fn approval(name: &str, expires_ms: Option<u64>, on_timeout: OnTimeout) -> StepDraft {
+    let title = Template::constant(format!("may {name} go on?"));
+    let approval = Approval { title, form: None, approvers: Vec::new(), expires_ms, on_timeout };
+    let work = Work::Wait { wait: Wait::Approval(Box::new(approval)) };
+    StepDraft { output_key: Some(name.to_owned()), ..StepDraft::new(id(name), work) }
+}
+
+pub fn end(name: &str, status: End) -> StepDraft {
+    StepDraft::new(id(name), Work::End(EndStep { status, output: None }))
+}
+
+pub fn raise(name: &str) -> StepDraft {
+    let message = Template::constant("raised");
+    StepDraft::new(id(name), Work::Fail(FailStep { kind: "raised".into(), message }))
 }
 
 /// The words that change a step, to be chained.
@@ -83,6 +112,19 @@ pub trait Change: Sized {
     /// `timeout.total`.
     #[must_use]
     fn within(self, ms: u64) -> Self;
+    /// One more dependency.
+    #[must_use]
+    fn after(self, step: &str, on: On) -> Self;
+    #[must_use]
+    fn join(self, join: Join) -> Self;
+    /// Runs again until the condition holds, so often at the most.
+    #[must_use]
+    fn until(self, condition: &str, count_max: u32) -> Self;
+    #[must_use]
+    fn otherwise(self, alternative: StepDraft) -> Self;
+    /// `fail_fast: false`.
+    #[must_use]
+    fn lets_finish(self) -> Self;
 }
 
 impl Change for StepDraft {
@@ -126,6 +168,37 @@ impl Change for StepDraft {
 
     fn within(mut self, ms: u64) -> Self {
         self.total_timeout_ms = Some(ms);
+        self
+    }
+
+    fn after(mut self, step: &str, on: On) -> Self {
+        self.depends.needs.push((id(step), on));
+        self
+    }
+
+    fn join(mut self, join: Join) -> Self {
+        self.depends.join = join;
+        self
+    }
+
+    fn until(mut self, condition: &str, count_max: u32) -> Self {
+        self.iterations = Some(Iterations {
+            stop: Some(IterationsStop::Until(expr(condition))),
+            count_max: Some(count_max),
+            backoff_factor: 1.0,
+            ..Iterations::default()
+        });
+        self
+    }
+
+    fn otherwise(mut self, alternative: StepDraft) -> Self {
+        self.error_policy = Some(ErrorPolicy::Alternative);
+        self.alternative = Some(Box::new(alternative));
+        self
+    }
+
+    fn lets_finish(mut self) -> Self {
+        self.lets_finish = true;
         self
     }
 }

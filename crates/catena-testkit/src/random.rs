@@ -1,14 +1,15 @@
 //! Random nested chains and the scripts that go with them, for laws.
 
 use catena_core::{
-    chain::{EffectKind, ErrorPolicy, StepDraft, Undo, WaitFor, Work},
+    chain::{EffectKind, ErrorPolicy, Flow, Interval, Join, On, StepDraft, Undo, WaitFor, Work},
     event::Answer,
+    status::End,
     value::INLINE_MAX_BYTES,
 };
 use proptest::prelude::*;
 
 use crate::{
-    draft::{Change, Steps, for_each, group, id, parallel, set, task, wait},
+    draft::{Change, Steps, await_signal, call, end, for_each, group, id, parallel, raise, set, task, wait},
     sim::{fail, succeed},
 };
 
@@ -37,6 +38,35 @@ enum Shape {
         clock: Clock,
     },
     Set,
+    /// A graph: of each step which of those before it it waits for, and how.
+    Graph {
+        steps: Vec<(Shape, Needs)>,
+        lets_finish: bool,
+    },
+    /// Repeated until it has had so many iterations, of which too few may be allowed.
+    Loop {
+        inner: Box<Shape>,
+        until: u8,
+        count_max: u8,
+        interval_ms: u16,
+    },
+    /// Fails more often than not, and has something that runs instead.
+    Either {
+        instead: Box<Shape>,
+    },
+    /// Another chain.
+    Call {
+        undo: bool,
+    },
+    /// Nobody sends the signal.
+    Signal {
+        timeout_ms: u16,
+        policy: Option<ErrorPolicy>,
+    },
+    /// Ends everything, as failed or not.
+    Finish {
+        raises: bool,
+    },
     /// Waits, and holds up what is behind it.
     Wait {
         ms: u16,
@@ -63,6 +93,15 @@ enum Shape {
     },
 }
 
+/// What a step of a graph waits for.
+#[derive(Clone, Copy, Debug)]
+struct Needs {
+    /// Bits for the steps before it, the nearest first.
+    before: u8,
+    on: On,
+    any: bool,
+}
+
 /// What of a task has to do with time.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -74,7 +113,10 @@ struct Clock {
 /// Random chains of some nesting, as drafts with ids `s0`, `s1`, … in order of definition.
 pub fn steps(mood: Mood) -> impl Strategy<Value = Steps> {
     let block = prop::collection::vec(shape(mood), 1..5);
-    block.prop_map(|shapes| Namer { next: 0 }.steps(&fitting(shapes, VISITS_MAX)))
+    block.prop_map(|shapes| {
+        let shapes = fitting(shapes, VISITS_MAX);
+        Namer { next: 0 }.steps(if shapes.is_empty() { &[Shape::Set] } else { &shapes })
+    })
 }
 
 /// The visits of a random chain, about. A law that cuts a journal everywhere takes their third power, and a few chains
@@ -91,7 +133,13 @@ impl Shape {
             | Self::Set
             | Self::Wait { .. }
             | Self::Large { .. }
+            | Self::Graph { .. }
+            | Self::Either { .. }
+            | Self::Call { .. }
+            | Self::Signal { .. }
+            | Self::Finish { .. }
             | Self::Parallel { .. } => 1,
+            Self::Loop { until, count_max, .. } => usize::from((*until).min(*count_max)).max(1),
             Self::Group { again, .. } => 1 + usize::from(*again),
             Self::ForEach { items, .. } => usize::from(*items),
         }
@@ -99,7 +147,15 @@ impl Shape {
 
     fn visits(&self) -> usize {
         match self {
-            Self::Task { .. } | Self::Set | Self::Wait { .. } => 1,
+            Self::Task { .. }
+            | Self::Set
+            | Self::Wait { .. }
+            | Self::Call { .. }
+            | Self::Signal { .. }
+            | Self::Finish { .. } => 1,
+            Self::Graph { steps, .. } => 1 + steps.iter().map(|(step, _)| step.visits()).sum::<usize>(),
+            Self::Loop { inner, .. } => 1 + self.rounds() * inner.visits(),
+            Self::Either { instead } => 1 + instead.visits(),
             Self::Large { items } => LARGE_VISITS * usize::from(*items),
             Self::Group { steps, .. } | Self::ForEach { steps, .. } => 1 + self.rounds() * visits(steps),
             Self::Parallel { branches, .. } => 1 + branches.iter().map(|steps| visits(steps)).sum::<usize>(),
@@ -113,7 +169,28 @@ impl Shape {
         }
         let inner = room.saturating_sub(1) / self.rounds().max(1);
         match self {
-            Self::Task { .. } | Self::Set | Self::Wait { .. } | Self::Large { .. } => None,
+            Self::Task { .. }
+            | Self::Set
+            | Self::Wait { .. }
+            | Self::Large { .. }
+            | Self::Call { .. }
+            | Self::Signal { .. }
+            | Self::Finish { .. } => None,
+            Self::Graph { steps, lets_finish } => {
+                let mut left = inner;
+                let mut fitting = Vec::new();
+                for (step, needs) in steps {
+                    let Some(step) = step.fitting(left) else { continue };
+                    left = left.saturating_sub(step.visits());
+                    fitting.push((step, needs));
+                }
+                some(fitting).map(|steps| Self::Graph { steps, lets_finish })
+            }
+            Self::Loop { inner: step, until, count_max, interval_ms } => {
+                let inner = Box::new(step.fitting(inner)?);
+                Some(Self::Loop { inner, until, count_max, interval_ms })
+            }
+            Self::Either { instead } => Some(Self::Either { instead: Box::new(instead.fitting(inner)?) }),
             Self::Group { steps, again, undo } => {
                 some(fitting(steps, inner)).map(|steps| Self::Group { steps, again, undo })
             }
@@ -170,8 +247,45 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
     let wait = (0u16..100, delay).prop_map(|(ms, delay_ms)| Shape::Wait { ms, delay_ms });
     let large = (1u8..3).prop_map(|items| Shape::Large { items });
     let larges = u32::from(mood == Mood::Large);
-    let leaf = prop_oneof![6 => task, 1 => Just(Shape::Set), 1 => wait, larges => large];
+    let call = any::<bool>().prop_map(|undo| Shape::Call { undo });
+    let signal = (0u16..60, prop_oneof![Just(None), Just(Some(ErrorPolicy::Continue))]).prop_map(
+        move |(timeout_ms, policy)| Shape::Signal {
+            timeout_ms,
+            policy: policy.or((mood == Mood::Calm).then_some(ErrorPolicy::Continue)),
+        },
+    );
+    let finish = any::<bool>().prop_map(|raises| Shape::Finish { raises });
+    // An end in one branch and a failure in another race.
+    let ends = u32::from(is_racy);
+    let leaf = prop_oneof![
+        12 => task,
+        2 => Just(Shape::Set),
+        2 => wait,
+        2 * larges => large,
+        2 => call,
+        1 => signal,
+        ends => finish,
+    ];
     leaf.prop_recursive(3, 24, 4, move |inner| {
+        let needs = (any::<u8>(), 0usize..6, any::<bool>()).prop_map(move |(before, on, any)| Needs {
+            // In a straight line each waits for the one before it.
+            before: if mood == Mood::Straight { 1 } else { before },
+            on: [On::Completed, On::Completed, On::Completed, On::Ended, On::Failed, On::Skipped][on],
+            any,
+        });
+        let graph = (prop::collection::vec((inner.clone(), needs), 1..5), any::<bool>())
+            .prop_map(|(steps, lets_finish)| Shape::Graph { steps, lets_finish });
+        let again = (inner.clone(), 1u8..4, 1u8..4, 0u16..50).prop_map(
+            move |(inner, until, count_max, interval_ms)| Shape::Loop {
+                inner: Box::new(inner),
+                until,
+                // What fails beside something else races with it.
+                count_max: if mood == Mood::Calm { count_max.max(until) } else { count_max },
+                interval_ms,
+            },
+        );
+        let either = inner.clone().prop_map(|instead| Shape::Either { instead: Box::new(instead) });
+        let flows = prop_oneof![2 => graph, 1 => again, 1 => either];
         let steps = prop::collection::vec(inner, 1..4);
         let group = (steps.clone(), any::<bool>(), any::<bool>())
             .prop_map(|(steps, again, undo)| Shape::Group { steps, again, undo });
@@ -182,8 +296,10 @@ fn shape(mood: Mood) -> impl Strategy<Value = Shape> {
         let parallel = (prop::collection::vec(steps, 1..4), first_wins)
             .prop_map(|(branches, first_wins)| Shape::Parallel { branches, first_wins });
         match mood {
-            Mood::Racy | Mood::Large | Mood::Calm => prop_oneof![group, each, parallel].boxed(),
-            Mood::Straight => prop_oneof![group, each.prop_map(one_at_a_time)].boxed(),
+            Mood::Racy | Mood::Large | Mood::Calm => {
+                prop_oneof![2 => flows, 1 => group, 1 => each, 1 => parallel].boxed()
+            }
+            Mood::Straight => prop_oneof![2 => flows, 1 => group, 1 => each.prop_map(one_at_a_time)].boxed(),
         }
     })
 }
@@ -232,6 +348,31 @@ impl Namer {
                 let values = vec![(name.clone(), catena_core::template::Template::constant(1))];
                 StepDraft::new(id(&name), Work::Set { values })
             }
+            Shape::Graph { steps, lets_finish } => self.graph(&name, steps, *lets_finish),
+            Shape::Loop { inner, until, count_max, interval_ms } => {
+                let inner = self.step(inner);
+                let mut step = group(&name, vec![inner])
+                    .until(&format!("loop.index + 1 >= {until}"), (*count_max).into());
+                if let Some(iterations) = &mut step.iterations {
+                    iterations.interval = Interval::Ms((*interval_ms).into());
+                }
+                step
+            }
+            Shape::Either { instead } => {
+                let instead = self.step(instead);
+                task(&name).retry(2).otherwise(instead)
+            }
+            Shape::Call { undo } => {
+                let step = call(&name);
+                if *undo { step.undo(vec![task(&format!("{name}_undo"))]) } else { step }
+            }
+            Shape::Signal { timeout_ms, policy } => {
+                let mut step = await_signal(&name, "go", Some((*timeout_ms).into()));
+                step.error_policy = *policy;
+                step
+            }
+            Shape::Finish { raises: true } => raise(&name),
+            Shape::Finish { raises: false } => end(&name, End::Completed),
             Shape::Wait { ms, delay_ms } => wait(&name, (*ms).into()).delays((*delay_ms).into()),
             Shape::Group { steps, again, undo } => self.group(&name, steps, *again, *undo),
             Shape::ForEach { items, max_parallel, tolerate, steps } => {
@@ -269,6 +410,29 @@ impl Namer {
             set(&named("all"), &format!("{}[0].{}", named("each"), named("text"))),
         ];
         group(name, steps)
+    }
+
+    fn graph(&mut self, name: &str, steps: &[(Shape, Needs)], lets_finish: bool) -> StepDraft {
+        let mut drafts: Steps = Vec::new();
+        for (shape, needs) in steps {
+            let mut step = self.step(shape);
+            // What stands in a graph cannot jump.
+            step.next = None;
+            for (bit, before) in drafts.iter().rev().take(8).enumerate() {
+                if needs.before >> bit & 1 == 1 {
+                    step.depends.needs.push((before.id.clone(), needs.on));
+                }
+            }
+            if needs.any && !step.depends.needs.is_empty() {
+                step.depends.join = Join::Count(1);
+            }
+            drafts.push(step);
+        }
+        let mut step = group(name, drafts);
+        step.flow = Some(Flow::Graph);
+        step.output_key = Some(name.to_owned());
+        step.lets_finish = lets_finish;
+        step
     }
 
     /// A group, visited twice if `again`: its last step says how often it was visited, and the group jumps back

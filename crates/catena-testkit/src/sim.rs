@@ -1,11 +1,14 @@
 //! The core on simulated time: every attempt takes as long and ends as a script says, the clock jumps from one
 //! thing that happens to the next. Checks after each decision what must always hold.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use catena_core::{
     Chain, Command, Effect, Event, ExecutionId, Loaded, Outside, State, Timestamp, Value,
-    command::Start,
+    command::{Slots, Start},
     event::{Answer, Trigger},
     failure::{Failure, FailureType},
     ids::{AttemptNo, VisitNo},
@@ -40,6 +43,10 @@ pub struct Sim<'a> {
     now: Timestamp,
     /// When each live attempt will end.
     running: BTreeMap<(VisitNo, AttemptNo), Timestamp>,
+    /// The undo of a child that is under way, and when it will end.
+    undoing: Option<(VisitNo, u32, Timestamp)>,
+    /// Visits that ask for an earlier result.
+    looking: BTreeSet<VisitNo>,
 }
 
 pub fn succeed(result: impl Into<serde_json::Value>) -> Answer {
@@ -53,17 +60,17 @@ pub fn fail(message: &str) -> Answer {
 impl<'a> Sim<'a> {
     /// Starts an execution of `chain` with room for `slots` attempts at a time.
     pub fn start(chain: &Arc<Chain>, script: &'a Script<'a>, slots: u32) -> Self {
-        let start = Start {
-            version: "v1".into(),
-            params: Value::from(serde_json::json!({})),
-            trigger: Trigger::Manual,
-        };
+        let start = Start::new("v1", Value::from(serde_json::json!({})), Trigger::Manual);
+        Self::start_with(chain, start, script, slots)
+    }
+
+    /// The same with a start of its own.
+    pub fn start_with(chain: &Arc<Chain>, start: Start, script: &'a Script<'a>, slots: u32) -> Self {
         let now = Timestamp::ZERO;
-        let (state, decision) =
-            State::start(ExecutionId(1), Arc::clone(chain), start, Outside { now, slots, jitter: 0.5 });
+        let outside = Outside { now, slots: Slots::of(slots), jitter: 0.5 };
+        let (state, decision) = State::start(ExecutionId(1), Arc::clone(chain), start, outside);
         let fresh = State::new(ExecutionId(1), Arc::clone(chain));
-        let (journal, blobs, running) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let mut sim = Self { state: fresh, journal, blobs, waits: 0, script, slots, now, running };
+        let mut sim = Self::of(fresh, script, slots);
         sim.keep(decision.blobs);
         sim.take(state, decision.events);
         sim.serve(decision.needs);
@@ -78,9 +85,8 @@ impl<'a> Sim<'a> {
             state.apply(*at, event).expect("every prefix of a journal folds");
         }
         let now = journal.last().expect("an execution has a first event").0;
-        let running = BTreeMap::new();
-        let (script, slots, blobs) = (full.script, full.slots, full.blobs.clone());
-        let mut sim = Self { state, journal, blobs, waits: 0, script, slots, now, running };
+        let blobs = full.blobs.clone();
+        let mut sim = Self { journal, blobs, now, ..Self::of(state, full.script, full.slots) };
         sim.attach();
         if recovery == Recovery::Lost {
             for (visit, attempt) in sim.running.keys().copied().collect::<Vec<_>>() {
@@ -91,6 +97,21 @@ impl<'a> Sim<'a> {
         }
         sim.tell(Command::Advance);
         sim
+    }
+
+    fn of(state: State, script: &'a Script<'a>, slots: u32) -> Self {
+        Self {
+            state,
+            journal: Vec::new(),
+            blobs: BTreeMap::new(),
+            waits: 0,
+            script,
+            slots,
+            now: Timestamp::ZERO,
+            running: BTreeMap::new(),
+            undoing: None,
+            looking: BTreeSet::new(),
+        }
     }
 
     /// Runs until nothing happens without a person.
@@ -108,6 +129,19 @@ impl<'a> Sim<'a> {
 
     /// One thing happens: an attempt ends or a timer is due. False when nothing is left to happen.
     pub fn step(&mut self) -> bool {
+        if let Some(visit) = self.looking.pop_first() {
+            // Nothing was ever done before.
+            self.tell(Command::AnswerLookup { visit, key: format!("key of {visit}"), hit: None });
+            return true;
+        }
+        let next = self.running.values().min().copied();
+        if let Some((visit, nth, at)) = self.undoing.filter(|(_, _, at)| next.is_none_or(|next| *at <= next))
+        {
+            self.undoing = None;
+            self.now = self.now.max(at);
+            self.tell(Command::EndChildUndo { visit, nth, failure: None });
+            return true;
+        }
         let attempt = self.running.iter().map(|(key, at)| (*at, *key)).min();
         let timer = self.state.agenda().next_timer().map(|(at, _)| at);
         match (attempt, timer) {
@@ -171,8 +205,11 @@ impl<'a> Sim<'a> {
     fn decide(&mut self, command: Command, loaded: &Loaded) -> Vec<Stored> {
         let live = u32::try_from(self.state.agenda().live().count()).expect("few");
         // An attempt that ends gives its slot back within the same decision.
-        let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
-        let slots = (self.slots + freed).saturating_sub(live);
+        let freed = match command {
+            Command::EndAttempt { visit, .. } => u32::from(!self.state.step_of(visit).work.is_call()),
+            _ => 0,
+        };
+        let slots = Slots::of((self.slots + freed).saturating_sub(live));
         let mut state = self.state.clone();
         let outside = Outside { now: self.now, slots, jitter: 0.5 };
         let decision = state.decide(command, outside, loaded).expect("the simulation gives legal commands");
@@ -197,8 +234,8 @@ impl<'a> Sim<'a> {
             self.perform(effect);
         }
         self.journal.extend(events.into_iter().map(|event| (self.now, event)));
-        let pending = self.state.pending_effects().into_iter().filter_map(started);
-        assert!(pending.eq(self.running.keys().copied()), "what runs is what the state says");
+        let pending: BTreeSet<_> = self.state.pending_effects().into_iter().filter_map(started).collect();
+        assert!(pending.iter().eq(self.running.keys()), "what runs is what the state says");
     }
 
     fn attach(&mut self) {
@@ -221,6 +258,11 @@ impl<'a> Sim<'a> {
             }
             // A stopped attempt ends as scripted: it may have been too late to stop it.
             Effect::StopAttempt { .. } => {}
+            Effect::LookUp { visit } => {
+                self.looking.insert(visit);
+            }
+            Effect::UndoChild { visit, nth } => self.undoing = Some((visit, nth, self.now.plus_ms(5))),
+            Effect::StopChildUndo { .. } => self.undoing = None,
         }
     }
 
@@ -276,6 +318,9 @@ fn end_word(end: &catena_core::event::BlockEnd) -> &'static str {
 fn started(effect: Effect) -> Option<(VisitNo, AttemptNo)> {
     match effect {
         Effect::StartAttempt { visit, attempt } => Some((visit, attempt)),
-        Effect::StopAttempt { .. } => None,
+        Effect::StopAttempt { .. }
+        | Effect::LookUp { .. }
+        | Effect::UndoChild { .. }
+        | Effect::StopChildUndo { .. } => None,
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use catena_core::{
-    BlockIx, Chain, Event, ExecutionId, Failure, ScheduleId, State, StepIx, Timestamp, event::Trigger,
-    state::Phase, status::StepStatus,
+    BlockIx, Chain, Event, ExecutionId, Failure, ScheduleId, State, StepIx, Timestamp,
+    chain::{Handlers, Step},
+    event::Trigger,
+    state::Phase,
+    status::StepStatus,
 };
 use catena_store::{Entry, Error as StoreError, ExecutionRow, Store, whole};
 use serde::Serialize;
@@ -47,6 +50,8 @@ struct TriggerDto {
     schedule: Option<ScheduleId>,
     /// The instant of the schedule.
     at: Option<String>,
+    /// The one whose step it is, that it is a rerun of, or that it undoes.
+    execution: Option<ExecutionId>,
 }
 
 impl From<Trigger> for TriggerDto {
@@ -56,8 +61,19 @@ impl From<Trigger> for TriggerDto {
             Trigger::Schedule { at, .. } => ("schedule", Some(at)),
             Trigger::RunNow { .. } => ("run_now", None),
             Trigger::Backfill { at, .. } => ("backfill", Some(at)),
+            Trigger::Call { .. } => ("call", None),
+            Trigger::Rerun { .. } => ("rerun", None),
+            Trigger::Undo { .. } => ("undo", None),
         };
-        Self { kind, schedule: trigger.schedule(), at: at.map(rfc3339) }
+        let execution = match trigger {
+            Trigger::Call { parent, .. } => Some(parent),
+            Trigger::Rerun { of } | Trigger::Undo { of, .. } => Some(of),
+            Trigger::Manual
+            | Trigger::Schedule { .. }
+            | Trigger::RunNow { .. }
+            | Trigger::Backfill { .. } => None,
+        };
+        Self { kind, schedule: trigger.schedule(), at: at.map(rfc3339), execution }
     }
 }
 
@@ -176,7 +192,7 @@ impl From<&Failure> for ErrorDto {
 
 /// Steps in order of definition, those that were skipped or not reached too, then by visit.
 fn steps(store: &dyn Store, state: &State) -> Result<Vec<StepDto>, StoreError> {
-    let in_undo = undo_steps(state.chain());
+    let in_undo = steps_aside(state.chain());
     let mut visits: Vec<Vec<StepDto>> = state.chain().steps().map(|_| Vec::new()).collect();
     for (no, visit) in state.visits() {
         let step = state.chain().step(visit.step);
@@ -223,11 +239,13 @@ fn unreached(state: &State, ix: StepIx) -> StepDto {
     }
 }
 
-/// Steps that only an undo would run: not reached is their ordinary lot.
-pub(crate) fn undo_steps(chain: &Chain) -> BTreeSet<StepIx> {
+/// Steps that only an undo, an alternative or a handler would run: not reached is their ordinary lot.
+pub(crate) fn steps_aside(chain: &Chain) -> BTreeSet<StepIx> {
     let mut found = BTreeSet::new();
-    let mut blocks: Vec<BlockIx> =
-        chain.steps().filter_map(|(_, step)| Some(step.undo.as_ref()?.block)).collect();
+    let aside = |step: &Step| step.undo.as_ref().map(|undo| undo.block).into_iter().chain(step.alternative);
+    let mut blocks: Vec<BlockIx> = chain.steps().flat_map(|(_, step)| aside(step)).collect();
+    let Handlers { on_failure, on_success, finally } = chain.handlers;
+    blocks.extend([on_failure, on_success, finally].into_iter().flatten());
     while let Some(block) = blocks.pop() {
         for ix in &chain.block(block).steps {
             if found.insert(*ix) {

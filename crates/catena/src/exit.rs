@@ -134,7 +134,9 @@ impl From<catena_engine::Error> for Failure {
 
 fn environment_advice(error: &catena_engine::Error) -> &'static str {
     match error {
-        catena_engine::Error::SecretsMissing(_) => "catena config show",
+        catena_engine::Error::SecretsMissing(_) | catena_engine::Error::PoolsMissing(_) => {
+            "catena config show"
+        }
         catena_engine::Error::ProgramsMissing(_) => "the same command, once the program is there",
         _ => "catena doctor",
     }

@@ -73,6 +73,10 @@ impl Locations {
         let mut config = Config::new(&self.root, Arc::new(helper));
         config.store.clone_from(&self.store);
         config.secrets = Arc::clone(&self.config.secrets) as _;
+        config.pools = self.config.pools.iter().map(|(name, slots)| (name.clone(), slots.value)).collect();
+        if let Some(slots) = &self.config.slots {
+            config.slots = slots.value;
+        }
         // A step has a secret because it asks for it, not because this process was started with it.
         config.environment.retain(|(name, _)| !self.config.secrets.is_source(name));
         config.notify = Arc::new(tell);

@@ -284,8 +284,8 @@ fn bad_input_says_what_where_and_what_to_do() {
         "steps:\n  - {shell: echo, env: {A: '{wether}'}}\nvariables: {weather: 1}\n",
         &["`weather`"],
     );
-    place.write("later.yaml", "steps:\n  - chain: other\n");
-    place.run(&["run", "later.yaml"]).fails(3, &["later.yaml:2:5", "does not run `chain` in line 2 yet"]);
+    place.write("later.yaml", "steps:\n  - notify: other\n");
+    place.run(&["run", "later.yaml"]).fails(3, &["later.yaml:2:5", "does not run `notify` in line 2 yet"]);
     let document = place.json(&["run", "later.yaml", "-o", "json"]);
     assert_eq!(document["problems"][0]["severity"], "error", "here it is what the start failed of");
     assert_eq!(place.run(&["check", "later.yaml"]).code, 0, "the definition itself is sound");

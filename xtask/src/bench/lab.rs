@@ -92,7 +92,7 @@ impl Lab {
 /// Starts an execution; for threads that share an engine and nothing else.
 pub(super) fn start(engine: &Engine, version: &Arc<Version>) -> anyhow::Result<ExecutionId> {
     let (version, params) = (Arc::clone(version), BTreeMap::new());
-    let request = StartRequest { version, params, key: None, actor: Actor::new("bench") };
+    let request = StartRequest::new(version, params, Actor::new("bench"));
     Ok(engine.start(request)?.execution)
 }
 

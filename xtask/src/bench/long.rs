@@ -7,7 +7,7 @@ use std::{
 
 use catena_core::{
     AttemptNo, Command, Effect, ExecutionId, Loaded, Outside, State, Timestamp, Value,
-    command::Start,
+    command::{Slots, Start},
     event::{Answer, Trigger},
 };
 use catena_store::Version;
@@ -66,19 +66,16 @@ pub(super) fn core_alone(setting: &Setting) -> anyhow::Result<Measured> {
 }
 
 fn decide_all(version: &Arc<Version>) -> Duration {
-    let start = Start {
-        version: version.digest.clone(),
-        params: Value::from(serde_json::json!({})),
-        trigger: Trigger::Manual,
-    };
-    let outside = Outside { now: Timestamp(1_700_000_000_000_000), slots: 1, jitter: 0.0 };
+    let start = Start::new(&version.digest, Value::from(serde_json::json!({})), Trigger::Manual);
+    let outside = Outside { now: Timestamp(1_700_000_000_000_000), slots: Slots::of(1), jitter: 0.0 };
     let begun = Instant::now();
-    let (mut state, decision) = State::start(ExecutionId(1), Arc::clone(&version.chain), start, outside);
+    let (mut state, decision) =
+        State::start(ExecutionId(1), Arc::clone(&version.chain), start, outside.clone());
     let mut events = decision.events;
     while let Some((visit, attempt)) = started(&state, &events) {
         let answer = Answer::Succeeded { value: Some(Value::null()) };
         let end = Command::EndAttempt { visit, attempt, answer };
-        events = state.decide(end, outside, &Loaded::default()).expect("the attempt runs").events;
+        events = state.decide(end, outside.clone(), &Loaded::default()).expect("the attempt runs").events;
     }
     begun.elapsed()
 }
@@ -86,6 +83,9 @@ fn decide_all(version: &Arc<Version>) -> Duration {
 fn started(state: &State, events: &[catena_core::Event]) -> Option<(catena_core::VisitNo, AttemptNo)> {
     state.effects_of(events).into_iter().find_map(|effect| match effect {
         Effect::StartAttempt { visit, attempt } => Some((visit, attempt)),
-        Effect::StopAttempt { .. } => None,
+        Effect::StopAttempt { .. }
+        | Effect::LookUp { .. }
+        | Effect::UndoChild { .. }
+        | Effect::StopChildUndo { .. } => None,
     })
 }

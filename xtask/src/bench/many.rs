@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use catena_core::{
     AttemptNo, Command, Effect, ExecutionId, Loaded, Outside, State, Timestamp, Value,
-    command::Start,
+    command::{Slots, Start},
     event::{Answer, Event, Trigger},
 };
 use catena_store::{
@@ -83,11 +83,7 @@ fn journals(chain: &Arc<Version>, chains: usize) -> Vec<Append> {
     let mut appends = Vec::with_capacity(chains * (STEPS + 2));
     let mut open = Vec::with_capacity(chains);
     for number in 1..=chains as u64 {
-        let start = Start {
-            version: chain.digest.clone(),
-            params: Value::from(serde_json::json!({})),
-            trigger: Trigger::Manual,
-        };
+        let start = Start::new(&chain.digest, Value::from(serde_json::json!({})), Trigger::Manual);
         let (state, decision) = State::start(ExecutionId(number), Arc::clone(&chain.chain), start, outside());
         let events = decision.events;
         let running = running(&state, &events);
@@ -115,7 +111,7 @@ fn running(state: &State, events: &[Event]) -> (catena_core::VisitNo, AttemptNo)
 }
 
 fn outside() -> Outside {
-    Outside { now: Timestamp(1_700_000_000_000_000), slots: 1, jitter: 0.0 }
+    Outside { now: Timestamp(1_700_000_000_000_000), slots: Slots::of(1), jitter: 0.0 }
 }
 
 /// Steps a second of the writer alone, in a store of its own.

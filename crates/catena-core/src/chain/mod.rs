@@ -6,9 +6,11 @@
 //! types.
 
 mod draft;
+mod flow;
 mod http;
 mod params;
 pub mod schema;
+mod selection;
 mod work;
 
 use std::{
@@ -20,12 +22,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    draft::{Draft, DraftError, StepDraft},
+    draft::{Draft, DraftError, Flow, StepDraft},
+    flow::{
+        Cache, Concurrency, Dependencies, EndStep, FailStep, Feed, Graph, HandlerKind, Handlers, Interval,
+        Iterations, IterationsStop, Join, Need, Node, On, Overload, Pool,
+    },
     http::{Auth, Base, Body, HttpStep, Statuses, Url},
     params::{Param, ParamProblem},
+    selection::Part,
     work::{
-        Branch, CodeLanguage, CodeSource, CodeStep, FileStep, Interpreter, Nested, Parse, Process, Repeat,
-        Wait, WaitFor, Work,
+        Approval, Branch, CallStep, CodeLanguage, CodeSource, CodeStep, Enough, FileStep, Interpreter,
+        Nested, OnTimeout, Parse, Process, Repeat, Wait, WaitFor, Work,
     },
 };
 use crate::{
@@ -71,6 +78,17 @@ pub struct Chain {
     /// When executions start by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<Schedule>,
+    /// How many attempts of one execution run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+    /// How many executions of the chain, started by themselves or by a person, run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// A cancel undoes what was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_undoes: bool,
+    #[serde(default, skip_serializing_if = "Handlers::is_empty")]
+    pub handlers: Handlers<BlockIx>,
     steps: Vec<Step>,
     blocks: Vec<Block>,
     #[serde(skip)]
@@ -83,6 +101,8 @@ pub struct Chain {
 struct Lookups {
     by_id: OnceLock<BTreeMap<StepId, StepIx>>,
     secrets: OnceLock<BTreeSet<SecretName>>,
+    /// For each block the step that it stands in.
+    owners: OnceLock<Vec<Option<StepIx>>>,
 }
 
 impl Clone for Lookups {
@@ -97,10 +117,15 @@ impl PartialEq for Lookups {
     }
 }
 
-/// A list of steps that run in order.
+/// A list of steps that run in order, or by what they depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     pub steps: Vec<StepIx>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Graph>,
+    /// A failure lets finish what runs beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lets_finish: bool,
     /// The block that its step stands in; none for the chain's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outer: Option<BlockIx>,
@@ -145,6 +170,22 @@ pub struct Step {
     /// `run_next_after`: how long the step after this one waits, 0 for not at all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delay_next_ms: u64,
+    /// `max_visits`, where it is not [`VISITS_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visits_max: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<Iterations>,
+    /// Runs where the step has failed, and gives its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<BlockIx>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// The pool that its attempts take their slots of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
+    /// `fail_fast: false`: its failure, or one within it, lets finish what runs beside that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lets_finish: bool,
 }
 
 // serde passes the field by reference.
@@ -223,6 +264,8 @@ pub enum ErrorPolicy {
     Stop,
     /// Is recorded, and the chain goes on.
     Continue,
+    /// The step's alternative runs, and gives the result.
+    Alternative,
     /// Takes back the whole execution.
     Rollback,
 }
@@ -309,7 +352,9 @@ impl Chain {
                 found.extend(&step.when);
                 found.extend(step.next.iter().flat_map(|next| next.conditions.iter().map(|(expr, _)| expr)));
                 found.extend(step.work.exprs());
+                found.extend(step.iterations.iter().flat_map(Iterations::exprs));
                 blocks.extend(step.work.blocks());
+                blocks.extend(step.alternative);
             }
         }
         found
@@ -318,6 +363,21 @@ impl Chain {
     /// What a failure of `step` does, all defaults applied.
     pub fn policy_of(&self, step: &Step) -> ErrorPolicy {
         let default = if step.block == BlockIx::ROOT { self.error_policy } else { None };
-        step.error_policy.or(default).unwrap_or(ErrorPolicy::Stop)
+        match step.error_policy.or(default) {
+            // As the chain's policy it means the steps that have one.
+            Some(ErrorPolicy::Alternative) if step.alternative.is_none() => ErrorPolicy::Stop,
+            policy => policy.unwrap_or(ErrorPolicy::Stop),
+        }
+    }
+
+    /// What a step waits for and feeds in its block, if that is a graph.
+    pub fn node_of(&self, step: &Step) -> Option<&Node> {
+        self.block(step.block).graph.as_ref().map(|graph| &graph.nodes[step.position as usize])
+    }
+
+    /// Whether a failure of a step of a graph lets finish what runs beside it.
+    pub(crate) fn lets_finish(&self, step: &Step) -> bool {
+        let watched = || self.node_of(step).is_some_and(Node::is_watched);
+        step.lets_finish || self.block(step.block).lets_finish || watched()
     }
 }

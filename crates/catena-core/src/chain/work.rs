@@ -1,11 +1,15 @@
 //! What a step does: its kind, with what the kind needs. `B` is how a nested block is held: as a tree of
 //! drafts, or as a number in a finished chain.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::http::HttpStep;
+use super::{
+    ChainName,
+    flow::{EndStep, FailStep},
+    http::HttpStep,
+};
 use crate::{expr::Expr, ids::StepId, secret::SecretName, template::Template, time::Timestamp};
 
 /// A step's kind.
@@ -56,13 +60,25 @@ pub enum Work<B> {
     /// A block of its own.
     Group { block: B },
     /// Several blocks side by side.
-    Parallel { branches: Vec<Branch<B>>, wait_for: WaitFor },
+    Parallel {
+        branches: Vec<Branch<B>>,
+        wait_for: WaitFor,
+        /// `cancel_rest: false`: when enough have completed, the others run to their ends.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_rest: bool,
+    },
     /// One block, once for each item.
     ForEach {
         #[serde(flatten)]
         repeat: Repeat,
         block: B,
     },
+    /// Another chain, as an execution of its own: attempts that hold no slot.
+    Chain(CallStep),
+    /// The end of the whole chain.
+    End(EndStep),
+    /// The end of the whole chain, as failed.
+    Fail(FailStep),
 }
 
 /// What all kinds that start a process have.
@@ -170,13 +186,60 @@ pub enum Wait {
     Until(Timestamp),
     /// The instant that the expression gives when the step is entered.
     UntilExpr(Expr),
+    /// The next signal of this name.
+    Signal {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+    },
+    /// A person's answer.
+    Approval(Box<Approval>),
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub title: Template,
+    /// A JSON Schema that the answer must fit; without one there is nothing to fill in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Arc<serde_json::Value>>,
+    /// Who may answer; everybody where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+    #[serde(default)]
+    pub on_timeout: OnTimeout,
+}
+
+/// What holds when nobody has answered in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTimeout {
+    #[default]
+    Fail,
+    Approve,
+    Reject,
+}
+
+/// `chain`: another chain, run as an execution of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallStep {
+    pub chain: ChainName,
+    /// What the child is started with, by the names of its params.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Template>,
+    /// `wait: false`: the step has done its work when the child is started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lets_go: bool,
 }
 
 impl Wait {
-    fn expr(&self) -> Option<&Expr> {
+    fn exprs(&self) -> Vec<&Expr> {
         match self {
-            Self::For(expr) | Self::UntilExpr(expr) => Some(expr),
-            Self::ForMs(_) | Self::Until(_) => None,
+            Self::For(expr) | Self::UntilExpr(expr) => vec![expr],
+            Self::ForMs(_) | Self::Until(_) | Self::Signal { .. } => Vec::new(),
+            Self::Approval(approval) => approval.title.exprs(),
         }
     }
 }
@@ -202,11 +265,18 @@ pub struct Repeat {
     pub tolerate: u32,
 }
 
+/// When branches are enough, and what becomes of the others then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enough {
+    pub wait_for: WaitFor,
+    pub keeps_rest: bool,
+}
+
 /// The blocks that a step holds, by how it runs them.
 #[derive(Clone, Copy, Debug)]
 pub enum Nested<'a, B> {
     Group(&'a B),
-    Parallel(&'a [Branch<B>], WaitFor),
+    Parallel(&'a [Branch<B>], Enough),
     ForEach(&'a Repeat, &'a B),
 }
 
@@ -228,6 +298,9 @@ impl<B> Work<B> {
             Self::Group { .. } => "steps",
             Self::Parallel { .. } => "parallel",
             Self::ForEach { .. } => "for_each",
+            Self::Chain(_) => "chain",
+            Self::End(_) => "end",
+            Self::Fail(_) => "fail",
         }
     }
 
@@ -245,8 +318,11 @@ impl<B> Work<B> {
             Self::Function { parameters, .. } => parameters.exprs(),
             Self::Code { code, .. } => code.parameters.iter().flat_map(Template::exprs).collect(),
             Self::Set { values } => values.iter().flat_map(|(_, value)| value.exprs()).collect(),
-            Self::Wait { wait } => wait.expr().into_iter().collect(),
+            Self::Wait { wait } => wait.exprs(),
             Self::ForEach { repeat, .. } => vec![&repeat.items],
+            Self::End(end) => end.output.iter().flat_map(Template::exprs).collect(),
+            Self::Fail(fail) => fail.message.exprs(),
+            Self::Chain(call) => call.parameters.iter().flat_map(Template::exprs).collect(),
             Self::Shell { .. } | Self::File { .. } | Self::Group { .. } | Self::Parallel { .. } => Vec::new(),
         };
         process.chain(own).collect()
@@ -265,7 +341,10 @@ impl<B> Work<B> {
             | Self::Wait { .. }
             | Self::Group { .. }
             | Self::Parallel { .. }
-            | Self::ForEach { .. } => None,
+            | Self::ForEach { .. }
+            | Self::Chain(_)
+            | Self::End(_)
+            | Self::Fail(_) => None,
         }
     }
 
@@ -279,7 +358,10 @@ impl<B> Work<B> {
     pub fn nested(&self) -> Option<Nested<'_, B>> {
         match self {
             Self::Group { block } => Some(Nested::Group(block)),
-            Self::Parallel { branches, wait_for } => Some(Nested::Parallel(branches, *wait_for)),
+            Self::Parallel { branches, wait_for, keeps_rest } => {
+                let enough = Enough { wait_for: *wait_for, keeps_rest: *keeps_rest };
+                Some(Nested::Parallel(branches, enough))
+            }
             Self::ForEach { repeat, block } => Some(Nested::ForEach(repeat, block)),
             Self::Shell { .. }
             | Self::Command { .. }
@@ -289,7 +371,10 @@ impl<B> Work<B> {
             | Self::FileExists { .. }
             | Self::Http(_)
             | Self::Set { .. }
-            | Self::Wait { .. } => None,
+            | Self::Wait { .. }
+            | Self::Chain(_)
+            | Self::End(_)
+            | Self::Fail(_) => None,
         }
     }
 
@@ -314,13 +399,21 @@ impl<B> Work<B> {
             | Self::Code { .. }
             | Self::Function { .. }
             | Self::FileExists { .. }
+            | Self::Chain(_)
             | Self::Http(_) => true,
             Self::Set { .. }
             | Self::Wait { .. }
             | Self::Group { .. }
             | Self::Parallel { .. }
-            | Self::ForEach { .. } => false,
+            | Self::ForEach { .. }
+            | Self::End(_)
+            | Self::Fail(_) => false,
         }
+    }
+
+    /// Whether it is carried out by an execution of another chain.
+    pub fn is_call(&self) -> bool {
+        matches!(self, Self::Chain(_))
     }
 
     /// What the step's process needs, for the kinds that have one.
@@ -337,7 +430,10 @@ impl<B> Work<B> {
             | Self::Wait { .. }
             | Self::Group { .. }
             | Self::Parallel { .. }
-            | Self::ForEach { .. } => None,
+            | Self::ForEach { .. }
+            | Self::Chain(_)
+            | Self::End(_)
+            | Self::Fail(_) => None,
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::{
     event::{Answer, Consequence, Event, StopReason},
     failure::{Failure, FailureType},
     ids::{AttemptNo, VisitNo},
+    state::VisitPhase,
+    value::Value,
 };
 
 /// A step whose attempts were lost this often may be what brings the engine down.
@@ -38,6 +40,10 @@ impl Decider<'_> {
         let must_stop = closing.or(stopping);
         match answer {
             // What has had its effect has completed, even where nobody wants it any more: an undo must know.
+            Answer::Succeeded { value } if must_stop.is_none() && self.is_repeated(visit) => {
+                let result = value.unwrap_or_else(Value::null);
+                self.emit(Event::IterationEnded { visit, result });
+            }
             Answer::Succeeded { .. } => self.emit(Event::VisitCompleted { visit, result: None }),
             Answer::Lost { .. } if self.is_in_doubt(visit) => self.emit(Event::VisitInDoubt { visit }),
             Answer::Failed { .. } | Answer::TimedOut { .. } | Answer::Cancelled {} | Answer::Lost { .. }
@@ -89,7 +95,7 @@ impl Decider<'_> {
         self.state.step_of(visit).effect == EffectKind::AtMostOnce
     }
 
-    fn retry_or_fail(&mut self, visit: VisitNo, failure: Failure) {
+    pub(super) fn retry_or_fail(&mut self, visit: VisitNo, failure: Failure) {
         match self.retry_pause_ms(visit, &failure) {
             Some(pause_ms) => {
                 let wake_at = self.outside.now.plus_ms(pause_ms);
@@ -103,20 +109,40 @@ impl Decider<'_> {
     fn retry_pause_ms(&self, no: VisitNo, failure: &Failure) -> Option<u64> {
         let retry = self.state.step_of(no).retry.as_ref()?;
         let visit = self.state.visit(no);
-        let tries = visit.attempts - visit.losses;
+        let before = visit.iteration.as_ref().map_or(0, |iteration| iteration.tries_before);
+        let tries = match visit.phase {
+            VisitPhase::Open(_) => visit.block_tries + 1,
+            _ => visit.attempts - visit.losses - before,
+        };
         let again =
             failure.retriable && retry.covers(&failure.kind) && tries < retry.max_attempts && tries > 0;
         again.then(|| retry.pause_after(failure, tries, self.outside.jitter))
     }
 
-    /// Ends a visit as failed, with what its policy makes of it.
+    /// Ends a visit as failed, with what its policy makes of it, or has its alternative do the work.
     pub(super) fn fail(&mut self, visit: VisitNo, failure: Failure) {
         let policy = self.state.chain().policy_of(self.state.step_of(visit));
         let consequence = match policy {
-            ErrorPolicy::Stop => Consequence::Stop,
+            ErrorPolicy::Alternative if self.has_alternative_left(visit) => {
+                return self.emit(Event::AlternativeStarted { visit, failure });
+            }
+            ErrorPolicy::Stop | ErrorPolicy::Alternative => Consequence::Stop,
             ErrorPolicy::Continue => Consequence::Continue,
+            // The execution is undone already, or its end is known.
+            ErrorPolicy::Rollback if self.state.is_aside(visit) => Consequence::Stop,
             ErrorPolicy::Rollback => Consequence::Rollback,
         };
         self.emit(Event::VisitFailed { visit, failure, consequence });
+    }
+
+    fn has_alternative_left(&self, no: VisitNo) -> bool {
+        let visit = self.state.visit(no);
+        visit.alternative_to.is_none() && !self.state.is_closing(visit.frame)
+    }
+
+    /// Whether there may be another iteration.
+    pub(super) fn is_repeated(&self, no: VisitNo) -> bool {
+        let visit = self.state.visit(no);
+        visit.iteration.is_some() && visit.alternative_to.is_none()
     }
 }

@@ -23,6 +23,7 @@ impl Decider<'_> {
                 let cause = self.stop_cause();
                 self.emit(Event::BlockStopping { frame: no, cause });
             }
+            FramePhase::Open if frame.graph.is_some() => self.go_on_in_graph(no),
             FramePhase::Open => self.go_on(no),
             FramePhase::Ended(_) => unreachable!("an ended frame is never on the agenda"),
         }
@@ -64,6 +65,23 @@ impl Decider<'_> {
         }
     }
 
+    /// Something can be entered in a graph, or has to be passed over, or nothing is left of it.
+    fn go_on_in_graph(&mut self, no: FrameNo) {
+        let frame = self.state.frame(no);
+        let graph = frame.graph.as_ref().expect("the caller has looked");
+        if let Some(after) = graph.asks_delay.first().copied() {
+            let pause_ms = self.state.step_of(after).delay_next_ms;
+            let wake_at = self.outside.now.plus_ms(pause_ms);
+            return self.emit(Event::NextDelayed { frame: no, after, wake_at });
+        }
+        if let Some(place) = graph.due.first().copied() {
+            let step = self.state.chain().block(frame.block).steps[place as usize];
+            return self.enter(no, step);
+        }
+        let end = frame.failure.clone().map_or(BlockEnd::Completed, BlockEnd::Failed);
+        self.emit(Event::BlockEnded { frame: no, end });
+    }
+
     pub(super) fn decide_nest(&mut self, no: VisitNo) {
         let visit = self.state.visit(no);
         match &visit.stopping {
@@ -79,7 +97,10 @@ impl Decider<'_> {
     fn finish_stopped(&mut self, visit: VisitNo, reason: StopReason) {
         match reason {
             StopReason::Cancelled => self.emit(Event::VisitCancelled { visit }),
-            StopReason::Failed(failure) => self.fail(visit, failure),
+            StopReason::Failed(failure) if self.state.visit(visit).alternative_to.is_some() => {
+                self.fail(visit, failure);
+            }
+            StopReason::Failed(failure) => self.retry_or_fail(visit, failure),
             StopReason::Satisfied => self.complete_nest(visit),
             StopReason::TimedOut { limit_ms } => {
                 self.fail(visit, Failure::timed_out("the step", limit_ms));
@@ -92,12 +113,14 @@ impl Decider<'_> {
             unreachable!("the visit is open")
         };
         let limits = self.state.nest_limits(visit, nest);
-        if nest.failed > limits.tolerate {
+        let has_failed = nest.failed > limits.tolerate;
+        let has_room = nest.next_index() < nest.total && nest.open < limits.parallel;
+        if has_failed && (!has_room || !limits.lets_finish) {
             let failure = nest.first_failure.clone().expect("a failed frame has left its failure");
             self.emit(Event::VisitStopping { visit, reason: StopReason::Failed(failure) });
-        } else if nest.completed >= limits.needed {
+        } else if nest.completed >= limits.needed && !limits.keeps_rest {
             self.emit(Event::VisitStopping { visit, reason: StopReason::Satisfied });
-        } else if nest.next_index() < nest.total && nest.open < limits.parallel {
+        } else if has_room {
             self.open_next(visit, nest.next_index());
         } else {
             self.complete_nest(visit);
@@ -105,7 +128,13 @@ impl Decider<'_> {
     }
 
     fn open_next(&mut self, visit: VisitNo, index: u32) {
-        let nested = self.state.step_of(visit).work.nested().expect("only block steps have frames");
+        let step = self.state.step_of(visit);
+        let frame = FrameNo::next_of(self.state.frame_count());
+        if self.state.visit(visit).alternative_to.is_some() {
+            let block = step.alternative.expect("only a step that has an alternative stands aside for it");
+            return self.emit(Event::BlockOpened { frame, block, origin: Origin::Alternative { visit } });
+        }
+        let nested = step.work.nested().expect("only block steps have frames");
         let (block, origin) = match nested {
             Nested::Group(block) => (*block, Origin::Group { visit }),
             Nested::ForEach(_, block) => (*block, Origin::Item { visit, index }),
@@ -113,24 +142,29 @@ impl Decider<'_> {
                 (branches[index as usize].block, Origin::Branch { visit, index })
             }
         };
-        let frame = FrameNo::next_of(self.state.frame_count());
         self.emit(Event::BlockOpened { frame, block, origin });
     }
 
     fn complete_nest(&mut self, visit: VisitNo) {
         let result = self.nest_result(visit);
-        match self.keep(result) {
-            Ok(result) => self.emit(Event::VisitCompleted { visit, result: Some(result) }),
-            Err(_) if self.state.step_of(visit).output_key.is_none() => {
-                self.emit(Event::VisitCompleted { visit, result: Some(Value::null()) });
-            }
-            Err(failure) => self.fail(visit, failure),
+        let result = match self.keep(result) {
+            Ok(result) => result,
+            Err(_) if self.state.step_of(visit).output_key.is_none() => Value::null(),
+            Err(failure) => return self.fail(visit, failure),
+        };
+        if self.is_repeated(visit) {
+            self.emit(Event::IterationEnded { visit, result });
+        } else {
+            self.emit(Event::VisitCompleted { visit, result: Some(result) });
         }
     }
 
     fn nest_result(&self, visit: VisitNo) -> Value {
         let VisitPhase::Open(nest) = &self.state.visit(visit).phase else { return Value::null() };
         let result = |no: &FrameNo| self.frame_result(self.state.frame(*no));
+        if self.state.visit(visit).alternative_to.is_some() {
+            return nest.frames.first().map_or_else(Value::null, result);
+        }
         match self.state.step_of(visit).work.nested() {
             Some(Nested::Group(_)) => nest.frames.first().map_or_else(Value::null, result),
             Some(Nested::Parallel(..) | Nested::ForEach(..)) if !self.is_result_read(visit) => Value::null(),
@@ -143,13 +177,13 @@ impl Decider<'_> {
         }
     }
 
-    /// Gathering results costs, so they are gathered only where somebody can read them: under an `output_key`,
-    /// or as the last step of a block within another step.
+    /// Gathering results costs, so they are gathered only where somebody can read them: under an `output_key`, by the
+    /// condition of a loop, or as the last step of a block within another step.
     fn is_result_read(&self, visit: VisitNo) -> bool {
         let step = self.state.step_of(visit);
         let block = &self.state.chain().block(step.block).steps;
         let is_last = step.position as usize + 1 == block.len();
-        step.output_key.is_some() || (is_last && step.block != BlockIx::ROOT)
+        step.output_key.is_some() || step.iterations.is_some() || (is_last && step.block != BlockIx::ROOT)
     }
 
     /// What a block leaves: the result of the step that completed last in it, if the block itself completed.

@@ -6,7 +6,7 @@ use crate::{
     event::{BlockEnd, Event},
     failure::{Failure, FailureType},
     ids::{BlockIx, FrameNo},
-    state::{FramePhase, Origin, Phase, UndoPhase},
+    state::{FramePhase, Handling, Origin, Phase, UndoPhase},
     status::End,
     value::Value,
 };
@@ -21,6 +21,10 @@ impl Decider<'_> {
                 Some(end) => self.end_without_undo(end),
             },
             Phase::Undoing => self.undo_next(),
+            Phase::Handling(handling) => {
+                let handling = handling.clone();
+                self.handle_next(handling);
+            }
             Phase::Ended { .. } => unreachable!("an ended execution is never on its agenda"),
         }
     }
@@ -41,17 +45,27 @@ impl Decider<'_> {
 
     fn must_undo(&self) -> bool {
         let verdict = self.state.verdict().map(|failure| &failure.kind);
-        // Who gives up wants nothing more of it, whatever another step has asked for.
-        if verdict == Some(&FailureType::GivenUp) {
+        // Who gives up wants nothing more of it, whatever another step has asked for; who forces it, neither.
+        if verdict == Some(&FailureType::GivenUp) || self.state.is_forced() {
             return false;
         }
-        let policy = self.state.chain().error_policy;
-        self.state.rollback().is_some()
-            || self.state.cancel().is_some_and(|cancel| cancel.rollback)
-            || (verdict == Some(&FailureType::Timeout) && policy == Some(ErrorPolicy::Rollback))
+        let chain = self.state.chain();
+        self.state.only_undoes()
+            || self.state.rollback().is_some()
+            || self.state.cancel().is_some_and(|cancel| cancel.rollback || chain.cancel_undoes)
+            || (verdict.is_some() && chain.error_policy == Some(ErrorPolicy::Rollback))
     }
 
     fn end_without_undo(&mut self, end: BlockEnd) {
+        let others = (self.state.cancel(), self.state.verdict());
+        if let (Some(finish), (None, None)) = (self.state.finish(), others) {
+            let (end, output) = (finish.status, finish.output.clone().unwrap_or_else(Value::null));
+            let error = (end == End::Failed).then(|| {
+                let message = format!("step `{}` ended the chain", self.state.step_of(finish.visit).id);
+                Failure::lasting(FailureType::Raised("failed".into()), message)
+            });
+            return self.conclude(end, output, error);
+        }
         match end {
             BlockEnd::Failed(failure) => self.end(End::Failed, Some(failure)),
             BlockEnd::Cancelled => self.end(End::Cancelled, None),
@@ -59,11 +73,7 @@ impl Decider<'_> {
                 // It is decided when what it reads is at hand.
                 None => {}
                 Some(Err(failure)) => self.end(End::Failed, Some(failure)),
-                Some(Ok(output)) => {
-                    let clean = self.state.passed().is_empty();
-                    let end = if clean { End::Completed } else { End::CompletedWithErrors };
-                    self.emit(Event::ExecutionEnded { end, output, error: None });
-                }
+                Some(Ok(output)) => self.conclude(End::Completed, output, None),
             },
         }
     }
@@ -77,7 +87,33 @@ impl Decider<'_> {
     }
 
     fn end(&mut self, end: End, error: Option<Failure>) {
-        self.emit(Event::ExecutionEnded { end, output: Value::null(), error });
+        self.conclude(end, Value::null(), error);
+    }
+
+    /// How it ends is known: what the chain wants to be done then, and the end itself.
+    fn conclude(&mut self, end: End, output: Value, error: Option<Failure>) {
+        let has_passed = !self.state.passed().is_empty();
+        let end = if end == End::Completed && has_passed { End::CompletedWithErrors } else { end };
+        let has_handlers = self.state.chain().handlers.after(end).next().is_some();
+        // Who only undoes has run nothing that handlers could be about.
+        if has_handlers && !self.state.is_forced() && !self.state.only_undoes() {
+            self.emit(Event::HandlersStarted { end, output, error });
+        } else {
+            self.emit(Event::ExecutionEnded { end, output, error });
+        }
+    }
+
+    /// Opens the next handler, or ends. A handler that fails takes nothing from the end but that it was clean.
+    fn handle_next(&mut self, handling: Handling) {
+        let Handling { end, output, error, done, has_failed, .. } = handling;
+        let next = self.state.chain().handlers.after(end).nth(done as usize);
+        if let Some((handler, block)) = next.filter(|_| !self.state.is_forced()) {
+            let frame = FrameNo::next_of(self.state.frame_count());
+            return self.emit(Event::BlockOpened { frame, block, origin: Origin::Handler { handler } });
+        }
+        let is_clean = !has_failed && self.state.passed().is_empty() && next.is_none();
+        let end = if end == End::Completed && !is_clean { End::CompletedWithErrors } else { end };
+        self.emit(Event::ExecutionEnded { end, output, error });
     }
 
     /// Takes back the visit that completed last, or ends when none is left.
@@ -86,11 +122,16 @@ impl Decider<'_> {
             let error = self.state.rollback().or(self.state.verdict()).cloned();
             return self.end(End::RolledBack, error);
         };
+        if self.state.is_forced() {
+            return self.end(End::Failed, Some(Failure::undo_cut_short()));
+        }
         if let UndoPhase::Failed(_) = self.state.visit(visit).undo {
             // A person has given up what is left of it.
             return self.end(End::Failed, self.state.verdict().cloned());
         }
-        let undo = self.state.step_of(visit).undo.as_ref().expect("only steps with an undo are due for one");
+        let Some(undo) = self.state.step_of(visit).undo.as_ref() else {
+            return self.emit(Event::ChildUndoStarted { visit });
+        };
         let block = undo.block;
         let frame = FrameNo::next_of(self.state.frame_count());
         self.emit(Event::BlockOpened { frame, block, origin: Origin::Undo { visit } });

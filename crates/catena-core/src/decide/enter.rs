@@ -7,6 +7,7 @@ use crate::{
     expr::Scope,
     failure::{Failure, FailureType},
     ids::{FrameNo, StepIx, VisitNo},
+    state::Iteration,
     template::{Part, Template, read_whole},
     time::Timestamp,
     value::Value,
@@ -22,17 +23,31 @@ impl Decider<'_> {
             return self.emit(Event::BlockStopping { frame, cause });
         }
         let now = self.outside.now;
-        let Some(plan) = self.evaluate(frame, |state, scope| plan(state.chain(), step, now, scope)) else {
-            return;
+        let of_step = self.state.chain().step(step);
+        if let Some(reason) = self.state.unmet(frame, of_step.position) {
+            let plan = Plan::Skip(reason);
+            return self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
+        }
+        if let Some(plan) = self.settled_before(frame, step, nth) {
+            return self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
+        }
+        let first = of_step.iterations.as_ref().map(|_| Iteration::default());
+        let plan =
+            self.evaluate_in(frame, first.as_ref(), |state, scope| plan(state.chain(), step, now, scope));
+        let Some(plan) = plan else { return };
+        let plan = match plan.and_then(|plan| self.keep_plan(plan)) {
+            Ok(Plan::Raise(failure)) if self.state.is_frame_aside(frame) => Plan::Fail(failure),
+            Ok(plan) => plan,
+            Err(failure) => Plan::Fail(failure),
         };
-        let plan = plan.and_then(|plan| self.keep_plan(plan)).unwrap_or_else(Plan::Fail);
         self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
     }
 
     fn limit_reached(&self, step: StepIx, nth: u32) -> Option<Failure> {
-        let id = &self.state.chain().step(step).id;
-        let message = if nth > VISITS_MAX {
-            format!("step `{id}` would be visited more than {VISITS_MAX} times")
+        let step = self.state.chain().step(step);
+        let (id, visits_max) = (&step.id, step.visits_max.unwrap_or(VISITS_MAX));
+        let message = if nth > visits_max {
+            format!("step `{id}` would be visited more than {visits_max} times")
         } else if self.state.visit_count() >= VISITS_TOTAL_MAX {
             format!("step `{id}` would be visit {} of the execution", VISITS_TOTAL_MAX + 1)
         } else {
@@ -52,7 +67,12 @@ fn plan(chain: &Chain, step: StepIx, now: Timestamp, scope: &dyn Scope) -> Resul
     plan_work(chain, step, now, scope)
 }
 
-fn plan_work(chain: &Chain, step: &Step, now: Timestamp, scope: &dyn Scope) -> Result<Plan, Failure> {
+pub(super) fn plan_work(
+    chain: &Chain,
+    step: &Step,
+    now: Timestamp,
+    scope: &dyn Scope,
+) -> Result<Plan, Failure> {
     match &step.work {
         Work::Shell { process, .. } | Work::File { process, .. } => {
             Ok(Plan::Attempt(process_input(chain, process, scope)?))
@@ -94,9 +114,21 @@ fn plan_work(chain: &Chain, step: &Step, now: Timestamp, scope: &dyn Scope) -> R
                 values.iter().map(|(name, value)| Ok((name.clone(), value.eval(scope)?))).collect();
             Ok(Plan::Values(values?))
         }
-        Work::Wait { wait } => Ok(Plan::Wait { until: wait::until(wait, now, scope)? }),
+        Work::Wait { wait } => wait::plan(wait, now, scope),
+        Work::Chain(call) => {
+            let parameters = call.parameters.as_ref().map(|parameters| parameters.eval(scope)).transpose()?;
+            Ok(Plan::Attempt(Input { parameters, ..Input::default() }))
+        }
         Work::Group { .. } | Work::Parallel { .. } => Ok(Plan::Blocks),
         Work::ForEach { repeat, .. } => items(repeat.items.eval(scope)?, scope).map(Plan::Items),
+        Work::End(end) => {
+            let output = end.output.as_ref().map(|output| output.eval(scope)).transpose()?;
+            Ok(Plan::End { status: end.status, output })
+        }
+        Work::Fail(fail) => {
+            let message = read_whole(&fail.message.eval(scope)?, scope).to_text();
+            Ok(Plan::Raise(Failure::lasting(FailureType::from(fail.kind.clone()), message)))
+        }
     }
 }
 

@@ -5,11 +5,15 @@
 //! `Advance`, and there is no second code path for it.
 
 mod attempt;
+mod begin;
 mod block;
 mod cancel;
+mod child;
 mod end;
 mod enter;
+mod iterate;
 mod pause;
+mod person;
 mod read;
 mod request;
 mod resolve;
@@ -19,12 +23,13 @@ use std::sync::Arc;
 
 use crate::{
     ENGINE_REV,
-    chain::Chain,
+    chain::{Chain, Pool},
     command::{Command, Decision, Outside, Rejection, Start},
-    event::{Event, StopReason},
+    event::{BlockEnd, Event, StopReason},
+    failure::Failure,
     faults::{self, Fault},
     ids::{AttemptNo, ExecutionId, VisitNo},
-    state::{State, Timer, Todo, VisitPhase},
+    state::{HANDLER_LIMIT_MS, State, Timer, Todo, VisitPhase},
     value::{Blob, Loaded, Stored},
 };
 
@@ -42,6 +47,7 @@ impl State {
             params,
             trigger: start.trigger,
         });
+        decider.begin(start.held, start.left_out, start.pinned, start.legacy);
         let decision = decider.advance();
         (state, decision)
     }
@@ -61,10 +67,19 @@ impl State {
                 decider.expect_live(visit, attempt)?;
                 decider.emit(Event::CheckpointRecorded { visit, attempt, name, value });
             }
-            Command::CancelExecution { rollback } => decider.cancel(rollback)?,
+            Command::CancelExecution { rollback, force } => decider.cancel(rollback, force)?,
             Command::PauseExecution => decider.pause()?,
             Command::ResumeExecution => decider.resume()?,
             Command::ResolveVisit { visit, resolution } => decider.resolve(visit, resolution)?,
+            Command::AdmitExecution => decider.admit()?,
+            Command::SendSignal { name, value } => decider.signal(name, value)?,
+            Command::AnswerApproval { visit, answer } => decider.answer_approval(visit, answer)?,
+            Command::NoteChild { visit, attempt, child } => {
+                decider.expect_live(visit, attempt)?;
+                decider.emit(Event::ChildStarted { visit, attempt, child });
+            }
+            Command::EndChildUndo { visit, nth, failure } => decider.end_child_undo(visit, nth, failure)?,
+            Command::AnswerLookup { visit, key, hit } => decider.answer_lookup(visit, key, hit)?,
             Command::Advance => {}
         }
         Ok(decider.advance())
@@ -132,7 +147,15 @@ impl<'a> Decider<'a> {
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Wake(visit) => self.emit(Event::TimerFired { visit }),
-            Timer::Delay(frame) => self.emit(Event::DelayElapsed { frame }),
+            Timer::Delay(frame) => self.emit(Event::DelayElapsed { frame, after: None }),
+            Timer::Held(visit) => {
+                let frame = self.state.visit(visit).frame;
+                self.emit(Event::DelayElapsed { frame, after: Some(visit) });
+            }
+            Timer::Handler(frame) => {
+                let cause = BlockEnd::Failed(Failure::timed_out("the handler", HANDLER_LIMIT_MS));
+                self.emit(Event::BlockStopping { frame, cause });
+            }
             Timer::Deadline(visit) => {
                 let limit = self.state.step_of(visit).total_timeout_ms;
                 let limit_ms = limit.expect("only a step with a limit has a deadline");
@@ -147,12 +170,26 @@ impl<'a> Decider<'a> {
     }
 
     fn fill_slots(&mut self) {
-        while self.outside.slots > 0 && self.state.wants_slot() {
-            let Some(visit) = self.state.agenda().ready().next() else { break };
-            let attempt = AttemptNo(self.state.visit(visit).attempts + 1);
-            self.emit(Event::AttemptStarted { visit, attempt });
-            self.outside.slots -= 1;
+        if self.state.is_paused() {
+            return;
         }
+        while let Some(visit) = self.state.agenda().first_callable() {
+            self.start_attempt(visit);
+        }
+        let pools: Vec<Option<Pool>> = self.state.wanted_pools().map(|pool| pool.cloned()).collect();
+        for pool in pools {
+            while self.state.has_room()
+                && let Some(visit) = self.state.agenda().first_ready(pool.as_ref())
+                && self.outside.slots.take(pool.as_ref())
+            {
+                self.start_attempt(visit);
+            }
+        }
+    }
+
+    fn start_attempt(&mut self, visit: VisitNo) {
+        let attempt = AttemptNo(self.state.visit(visit).attempts + 1);
+        self.emit(Event::AttemptStarted { visit, attempt });
     }
 
     fn decide_visit(&mut self, visit: VisitNo) {
@@ -161,9 +198,15 @@ impl<'a> Decider<'a> {
                 let answer = answer.clone();
                 self.decide_answer(visit, answer);
             }
-            VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::Waiting { .. } => {
-                self.end_waiting(visit);
-            }
+            VisitPhase::Ready
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::Interval { .. }
+            | VisitPhase::Looking
+            | VisitPhase::Asking { .. }
+            | VisitPhase::Waiting { .. } => self.end_waiting(visit),
+            VisitPhase::Awaiting { .. } => self.decide_awaiting(visit),
+            VisitPhase::Iterated => self.decide_iterated(visit),
+            VisitPhase::Due => self.decide_due(visit),
             VisitPhase::InDoubt | VisitPhase::Quarantined => self.emit(Event::VisitCancelled { visit }),
             VisitPhase::Attempting { .. } => self.stop_for_cancel(visit),
             VisitPhase::Open(_) => self.decide_nest(visit),
@@ -174,5 +217,5 @@ impl<'a> Decider<'a> {
 
 /// The planted fault: nobody waits who should.
 fn is_fired_early(timer: Timer) -> bool {
-    faults::is_on(Fault::TimerEarly) && matches!(timer, Timer::Wake(_) | Timer::Delay(_))
+    faults::is_on(Fault::TimerEarly) && matches!(timer, Timer::Wake(_) | Timer::Delay(_) | Timer::Held(_))
 }

@@ -5,7 +5,7 @@ use crate::{
     event::Plan,
     failure::{Failure, FailureType},
     ids::FrameNo,
-    state::{Met, State, VisitScope},
+    state::{Iteration, Met, State, VisitScope},
     value::{INLINE_MAX_BYTES, VALUE_MAX_BYTES, Value},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 /// about a fourth of it.
 const CROWDED_MAX_BYTES: usize = 512;
 /// How many bytes of values an event has before it is crowded.
-const EVENT_MAX_BYTES: usize = 4 * INLINE_MAX_BYTES;
+pub(super) const EVENT_MAX_BYTES: usize = 4 * INLINE_MAX_BYTES;
 
 impl Decider<'_> {
     /// Evaluates in the view from a frame. `None` if a value is not at hand: then nothing is decided, and what the
@@ -23,7 +23,17 @@ impl Decider<'_> {
         frame: FrameNo,
         read: impl FnOnce(&State, &VisitScope<'_>) -> Result<T, Failure>,
     ) -> Option<Result<T, Failure>> {
-        let scope = self.state.scope(frame, self.outside.now, self.loaded);
+        self.evaluate_in(frame, None, read)
+    }
+
+    /// The same in an iteration of a repeated step of the frame.
+    pub(super) fn evaluate_in<T>(
+        &mut self,
+        frame: FrameNo,
+        iteration: Option<&Iteration>,
+        read: impl FnOnce(&State, &VisitScope<'_>) -> Result<T, Failure>,
+    ) -> Option<Result<T, Failure>> {
+        let scope = self.state.scope(frame, self.outside.now, self.loaded).in_iteration(iteration);
         let outcome = read(self.state, &scope);
         match scope.met() {
             Met::Wholly => Some(outcome),
@@ -60,7 +70,19 @@ impl Decider<'_> {
                 self.keep_all(&mut values.iter_mut().map(|(_, value)| value).collect::<Vec<_>>())?;
                 Ok(Plan::Values(values))
             }
-            Plan::Blocks | Plan::Wait { .. } | Plan::Skip(_) | Plan::Fail(_) => Ok(plan),
+            Plan::End { status, output } => {
+                let output = output.map(|output| self.keep(output)).transpose()?;
+                Ok(Plan::End { status, output })
+            }
+            Plan::Blocks
+            | Plan::Wait { .. }
+            | Plan::Await { .. }
+            | Plan::Ask { .. }
+            | Plan::Adopt
+            | Plan::Pin(_)
+            | Plan::Skip(_)
+            | Plan::Fail(_)
+            | Plan::Raise(_) => Ok(plan),
         }
     }
 

@@ -1,11 +1,11 @@
 //! The one derived index of a state: what can be decided, started or woken. `apply` keeps it by placing each
 //! visit and frame that an event touches; tests compare it with the agenda computed from nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FramePhase, Nest, Origin, Phase, State, UndoPhase, VisitPhase};
 use crate::{
-    chain::{Nested, WaitFor},
+    chain::{Enough, Nested, Pool, Step, Wait, WaitFor, Work},
     failure::FailureType,
     ids::{FrameNo, VisitNo},
     time::Timestamp,
@@ -27,6 +27,10 @@ pub enum Timer {
     Wake(VisitNo),
     /// A frame waits before its next step.
     Delay(FrameNo),
+    /// In a graph what depends on a visit is held up.
+    Held(VisitNo),
+    /// A handler has had all its time.
+    Handler(FrameNo),
     /// A visit has had all its time.
     Deadline(VisitNo),
     /// The execution has had all its time.
@@ -36,8 +40,18 @@ pub enum Timer {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agenda {
     todo: BTreeSet<Todo>,
-    ready: BTreeSet<VisitNo>,
+    /// Those that wait for a slot, by its pool.
+    ready: BTreeMap<Option<Pool>, BTreeSet<VisitNo>>,
+    /// Those that need none.
+    callable: BTreeSet<VisitNo>,
     live: BTreeSet<VisitNo>,
+    /// Live attempts that are executions of their own and hold no slot.
+    calls: BTreeSet<VisitNo>,
+    lookups: BTreeSet<VisitNo>,
+    /// Those that wait for a signal, by its name.
+    awaiting: BTreeMap<String, BTreeSet<VisitNo>>,
+    /// Those that a person is asked about.
+    asking: BTreeSet<VisitNo>,
     timers: BTreeSet<(Timestamp, Timer)>,
     halted: BTreeSet<VisitNo>,
 }
@@ -54,12 +68,50 @@ impl Agenda {
 
     /// Visits that wait for a slot, the longest waiting first.
     pub fn ready(&self) -> impl Iterator<Item = VisitNo> {
-        self.ready.iter().copied()
+        self.ready.values().flatten().copied()
     }
 
-    /// Visits with an attempt that runs.
+    /// The pools that visits wait for a slot of.
+    pub(crate) fn ready_pools(&self) -> impl Iterator<Item = Option<&Pool>> {
+        self.ready.keys().map(Option::as_ref)
+    }
+
+    pub(crate) fn first_ready(&self, pool: Option<&Pool>) -> Option<VisitNo> {
+        self.ready.get(&pool.cloned())?.first().copied()
+    }
+
+    /// Visits whose next attempt needs no slot.
+    pub(crate) fn first_callable(&self) -> Option<VisitNo> {
+        self.callable.first().copied()
+    }
+
+    /// Visits with an attempt that runs and holds a slot.
     pub fn live(&self) -> impl Iterator<Item = VisitNo> {
         self.live.iter().copied()
+    }
+
+    pub fn live_count(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Visits with an attempt that is an execution of its own.
+    pub fn calls(&self) -> impl Iterator<Item = VisitNo> {
+        self.calls.iter().copied()
+    }
+
+    /// Visits that ask for an earlier result.
+    pub fn lookups(&self) -> impl Iterator<Item = VisitNo> {
+        self.lookups.iter().copied()
+    }
+
+    /// Visits that wait for a signal, by its name.
+    pub fn awaiting(&self) -> impl Iterator<Item = (&str, VisitNo)> {
+        self.awaiting.iter().flat_map(|(name, visits)| visits.iter().map(|no| (name.as_str(), *no)))
+    }
+
+    /// Visits that a person is asked to approve.
+    pub fn asking(&self) -> impl Iterator<Item = VisitNo> {
+        self.asking.iter().copied()
     }
 
     /// Visits that wait for a person's answer.
@@ -77,7 +129,15 @@ impl Agenda {
 
     /// Whether nothing at all will happen without a person.
     pub fn is_idle(&self) -> bool {
-        self.todo.is_empty() && self.ready.is_empty() && self.live.is_empty() && self.timers.is_empty()
+        let at_work = [&self.callable, &self.live, &self.calls, &self.lookups];
+        let is_at_work = at_work.iter().any(|set| !set.is_empty());
+        self.todo.is_empty() && self.ready.is_empty() && !is_at_work && self.timers.is_empty()
+    }
+
+    /// Whether something is waited for: an instant, a signal, a person's answer, another execution.
+    pub(crate) fn waits(&self) -> bool {
+        let waits = !self.awaiting.is_empty() || !self.asking.is_empty() || !self.calls.is_empty();
+        waits || !self.timers.is_empty()
     }
 
     fn set(&mut self, todo: Todo, due: bool) {
@@ -85,6 +145,12 @@ impl Agenda {
             self.todo.insert(todo);
         } else {
             self.todo.remove(&todo);
+        }
+    }
+
+    fn set_wake(&mut self, no: VisitNo, at: Option<Timestamp>, armed: bool) {
+        if let Some(at) = at {
+            self.set_timer(at, Timer::Wake(no), armed);
         }
     }
 
@@ -96,27 +162,77 @@ impl Agenda {
         }
     }
 
-    fn place(&mut self, no: VisitNo, phase: &VisitPhase) {
+    fn place(&mut self, no: VisitNo, phase: &VisitPhase, step: &Step) {
         match phase {
-            VisitPhase::Ready => drop(self.ready.insert(no)),
+            VisitPhase::Ready if step.work.is_call() => drop(self.callable.insert(no)),
+            VisitPhase::Ready => drop(self.ready.entry(step.pool.clone()).or_default().insert(no)),
+            VisitPhase::Attempting { .. } if step.work.is_call() => drop(self.calls.insert(no)),
             VisitPhase::Attempting { .. } => drop(self.live.insert(no)),
-            VisitPhase::Backoff { wake_at } | VisitPhase::Waiting { wake_at } => {
-                self.set_timer(*wake_at, Timer::Wake(no), true);
+            VisitPhase::Looking => drop(self.lookups.insert(no)),
+            VisitPhase::Awaiting { wake_at } => {
+                self.set_wake(no, *wake_at, true);
+                self.awaiting.entry(signal_of(step).to_owned()).or_default().insert(no);
             }
+            VisitPhase::Asking { wake_at, .. } => {
+                self.set_wake(no, *wake_at, true);
+                self.asking.insert(no);
+            }
+            VisitPhase::Backoff { wake_at }
+            | VisitPhase::Waiting { wake_at }
+            | VisitPhase::Interval { wake_at } => self.set_timer(*wake_at, Timer::Wake(no), true),
             VisitPhase::InDoubt | VisitPhase::Quarantined => drop(self.halted.insert(no)),
-            VisitPhase::Answered(_) | VisitPhase::Open(_) | VisitPhase::Ended(_) => {}
+            VisitPhase::Answered(_)
+            | VisitPhase::Iterated
+            | VisitPhase::Due
+            | VisitPhase::Open(_)
+            | VisitPhase::Ended(_) => {}
         }
     }
 
-    fn displace(&mut self, no: VisitNo, phase: &VisitPhase) {
+    fn displace(&mut self, no: VisitNo, phase: &VisitPhase, step: &Step) {
         match phase {
-            VisitPhase::Ready => drop(self.ready.remove(&no)),
+            VisitPhase::Ready if step.work.is_call() => drop(self.callable.remove(&no)),
+            VisitPhase::Ready => remove_from(&mut self.ready, &step.pool, no),
+            VisitPhase::Attempting { .. } if step.work.is_call() => drop(self.calls.remove(&no)),
             VisitPhase::Attempting { .. } => drop(self.live.remove(&no)),
-            VisitPhase::Backoff { wake_at } | VisitPhase::Waiting { wake_at } => {
-                self.set_timer(*wake_at, Timer::Wake(no), false);
+            VisitPhase::Looking => drop(self.lookups.remove(&no)),
+            VisitPhase::Awaiting { wake_at } => {
+                self.set_wake(no, *wake_at, false);
+                remove_from(&mut self.awaiting, signal_of(step), no);
             }
+            VisitPhase::Asking { wake_at, .. } => {
+                self.set_wake(no, *wake_at, false);
+                self.asking.remove(&no);
+            }
+            VisitPhase::Backoff { wake_at }
+            | VisitPhase::Waiting { wake_at }
+            | VisitPhase::Interval { wake_at } => self.set_timer(*wake_at, Timer::Wake(no), false),
             VisitPhase::InDoubt | VisitPhase::Quarantined => drop(self.halted.remove(&no)),
-            VisitPhase::Answered(_) | VisitPhase::Open(_) | VisitPhase::Ended(_) => {}
+            VisitPhase::Answered(_)
+            | VisitPhase::Iterated
+            | VisitPhase::Due
+            | VisitPhase::Open(_)
+            | VisitPhase::Ended(_) => {}
+        }
+    }
+}
+
+/// The signal that a step waits for.
+fn signal_of(step: &Step) -> &str {
+    match &step.work {
+        Work::Wait { wait: Wait::Signal { name, .. } } => name,
+        _ => unreachable!("only a step with a signal waits for one"),
+    }
+}
+
+fn remove_from<K: Ord, Q: Ord + ?Sized>(sets: &mut BTreeMap<K, BTreeSet<VisitNo>>, key: &Q, no: VisitNo)
+where
+    K: std::borrow::Borrow<Q>,
+{
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&no);
+        if set.is_empty() {
+            sets.remove(key);
         }
     }
 }
@@ -126,16 +242,24 @@ impl State {
     pub fn recomputed_agenda(&self) -> Agenda {
         let mut agenda = Agenda::default();
         for (no, visit) in self.visits() {
-            agenda.place(no, &visit.phase);
-            agenda.set(Todo::Visit(no), self.visit_is_due(no));
+            agenda.place(no, &visit.phase, self.chain.step(visit.step));
             if let Some((at, armed)) = self.deadline_of(no) {
                 agenda.set_timer(at, Timer::Deadline(no), armed);
             }
+        }
+        for (no, _) in self.visits() {
+            agenda.set(Todo::Visit(no), self.visit_is_due(no, &agenda.awaiting));
         }
         for (no, frame) in self.frames() {
             agenda.set(Todo::Frame(no), self.frame_is_due(no));
             if let Some(at) = frame.delayed_until {
                 agenda.set_timer(at, Timer::Delay(no), true);
+            }
+            for (visit, at) in frame.graph.iter().flat_map(|graph| &graph.held) {
+                agenda.set_timer(*at, Timer::Held(*visit), frame.phase == FramePhase::Open);
+            }
+            if let Some(at) = frame.deadline {
+                agenda.set_timer(at, Timer::Handler(no), frame.phase == FramePhase::Open);
             }
         }
         agenda.set(Todo::Execution, self.execution_is_due());
@@ -152,10 +276,23 @@ impl State {
     /// Moves a visit into another phase, and its entry in the agenda with it.
     pub(super) fn set_phase(&mut self, no: VisitNo, phase: VisitPhase) -> VisitPhase {
         let old = std::mem::replace(&mut self.record.visits[no.index()].phase, phase);
-        self.agenda.displace(no, &old);
-        self.agenda.place(no, &self.record.visits[no.index()].phase);
+        let visit = &self.record.visits[no.index()];
+        let step = self.chain.step(visit.step);
+        self.agenda.displace(no, &old, step);
+        self.agenda.place(no, &visit.phase, step);
+        if let VisitPhase::Awaiting { .. } = old {
+            let name = signal_of(step).to_owned();
+            self.touch_waiter(&name);
+        }
         self.touch_visit(no);
         old
+    }
+
+    /// The first of those that wait for a signal of this name.
+    pub(super) fn touch_waiter(&mut self, name: &str) {
+        if let Some(first) = self.agenda.awaiting.get(name).and_then(BTreeSet::first).copied() {
+            self.touch_visit(first);
+        }
     }
 
     /// When a frame goes on, and its entry in the agenda with it.
@@ -167,8 +304,38 @@ impl State {
         self.touch_frame(no);
     }
 
+    /// Until when the dependents of a visit of a graph are held up, and its entry in the agenda with it.
+    pub(super) fn set_held(&mut self, no: FrameNo, visit: VisitNo, until: Option<Timestamp>) {
+        let Some(graph) = &mut self.record.frames[no.index()].graph else { return };
+        let old = match until {
+            Some(at) => graph.held.insert(visit, at),
+            None => graph.held.remove(&visit),
+        };
+        for (at, armed) in old.map(|at| (at, false)).into_iter().chain(until.map(|at| (at, true))) {
+            self.agenda.set_timer(at, Timer::Held(visit), armed);
+        }
+        self.touch_frame(no);
+    }
+
+    /// When the time of a handler is over, and its entry in the agenda with it.
+    pub(super) fn set_deadline(&mut self, no: FrameNo, at: Timestamp) {
+        self.record.frames[no.index()].deadline = Some(at);
+        self.agenda.set_timer(at, Timer::Handler(no), true);
+    }
+
+    /// Takes the timers of a frame that closes or has ended out of the agenda.
+    pub(super) fn disarm_frame(&mut self, no: FrameNo) {
+        let frame = &self.record.frames[no.index()];
+        let held = frame.graph.iter().flat_map(|graph| &graph.held);
+        let held = held.map(|(visit, at)| (*at, Timer::Held(*visit)));
+        let timers: Vec<_> = held.chain(frame.deadline.map(|at| (at, Timer::Handler(no)))).collect();
+        for (at, timer) in timers {
+            self.agenda.set_timer(at, timer, false);
+        }
+    }
+
     pub(super) fn touch_visit(&mut self, no: VisitNo) {
-        let due = self.visit_is_due(no);
+        let due = self.visit_is_due(no, &self.agenda.awaiting);
         self.agenda.set(Todo::Visit(no), due);
         if let Some((at, armed)) = self.deadline_of(no) {
             self.agenda.set_timer(at, Timer::Deadline(no), armed);
@@ -201,13 +368,21 @@ impl State {
             | VisitPhase::Attempting { .. }
             | VisitPhase::Backoff { .. }
             | VisitPhase::Waiting { .. }
+            | VisitPhase::Looking
+            | VisitPhase::Awaiting { .. }
+            | VisitPhase::Asking { .. }
+            | VisitPhase::Interval { .. }
+            | VisitPhase::Due
             | VisitPhase::Open(_) => true,
             VisitPhase::Answered(_)
+            | VisitPhase::Iterated
             | VisitPhase::InDoubt
             | VisitPhase::Quarantined
             | VisitPhase::Ended(_) => false,
         };
-        Some((visit.entered_at.plus_ms(limit_ms), runs && visit.stopping.is_none()))
+        // What stands in for a step that had its time has limits of its own.
+        let runs = runs && visit.stopping.is_none() && visit.alternative_to.is_none();
+        Some((visit.entered_at.plus_ms(limit_ms), runs))
     }
 
     /// When the time of the execution is over, and whether it is not stopping for another reason.
@@ -218,14 +393,23 @@ impl State {
         Some((at, runs && matches!(root, None | Some(FramePhase::Open))))
     }
 
-    fn visit_is_due(&self, no: VisitNo) -> bool {
+    fn visit_is_due(&self, no: VisitNo, awaiting: &BTreeMap<String, BTreeSet<VisitNo>>) -> bool {
         let visit = self.visit(no);
         let must_stop = self.is_closing(visit.frame);
         match &visit.phase {
-            VisitPhase::Answered(_) => true,
-            VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::Waiting { .. } => {
-                must_stop || visit.stopping.is_some()
+            VisitPhase::Answered(_) | VisitPhase::Iterated => true,
+            VisitPhase::Ready
+            | VisitPhase::Backoff { .. }
+            | VisitPhase::Waiting { .. }
+            | VisitPhase::Looking
+            | VisitPhase::Asking { .. }
+            | VisitPhase::Interval { .. } => must_stop || visit.stopping.is_some(),
+            VisitPhase::Awaiting { .. } => {
+                let name = signal_of(self.chain.step(visit.step));
+                let is_first = || awaiting.get(name).and_then(BTreeSet::first) == Some(&no);
+                must_stop || visit.stopping.is_some() || (self.signals(name) > 0 && is_first())
             }
+            VisitPhase::Due => must_stop || visit.stopping.is_some() || !self.record.paused,
             VisitPhase::Attempting { .. } => must_stop && visit.stopping.is_none(),
             // Only who gives up the whole answers for the part; a failure beside it asks about the doubt first.
             VisitPhase::InDoubt | VisitPhase::Quarantined => must_stop && self.is_given_up(),
@@ -239,25 +423,33 @@ impl State {
 
     fn nest_is_due(&self, no: VisitNo, nest: &Nest) -> bool {
         let limits = self.nest_limits(no, nest);
-        nest.failed > limits.tolerate
-            || nest.completed >= limits.needed
+        limits.are_passed(nest)
             || (nest.open < limits.parallel && nest.next_index() < nest.total && !self.record.paused)
             || (nest.open == 0 && nest.next_index() == nest.total)
     }
 
     /// What the step's kind says about its frames.
     pub(crate) fn nest_limits(&self, no: VisitNo, nest: &Nest) -> NestLimits {
-        let unlimited = NestLimits { needed: u32::MAX, tolerate: 0, parallel: u32::MAX };
-        match self.step_of(no).work.nested() {
-            Some(Nested::Parallel(_, WaitFor::Count(n))) => {
-                NestLimits { needed: n, tolerate: nest.total - n, ..unlimited }
+        let step = self.step_of(no);
+        let unlimited = NestLimits {
+            needed: u32::MAX,
+            tolerate: 0,
+            parallel: u32::MAX,
+            lets_finish: step.lets_finish,
+            keeps_rest: false,
+        };
+        match step.work.nested().filter(|_| self.visit(no).alternative_to.is_none()) {
+            Some(Nested::Parallel(_, Enough { wait_for: WaitFor::Count(n), keeps_rest })) => {
+                NestLimits { needed: n, tolerate: nest.total - n, keeps_rest, ..unlimited }
             }
             Some(Nested::ForEach(repeat, _)) => NestLimits {
                 tolerate: repeat.tolerate,
                 parallel: repeat.max_parallel.unwrap_or(u32::MAX),
                 ..unlimited
             },
-            Some(Nested::Parallel(_, WaitFor::All) | Nested::Group(_)) | None => unlimited,
+            Some(Nested::Parallel(_, Enough { wait_for: WaitFor::All, .. }) | Nested::Group(_)) | None => {
+                unlimited
+            }
         }
     }
 
@@ -265,8 +457,14 @@ impl State {
         let frame = self.frame(no);
         match frame.phase {
             FramePhase::Open => {
-                let goes_on = frame.open.is_empty() && frame.delayed_until.is_none() && !self.record.paused;
-                goes_on || self.frame_must_stop(no)
+                let goes_on = match &frame.graph {
+                    None => frame.open.is_empty() && frame.delayed_until.is_none(),
+                    Some(graph) => {
+                        let is_done = frame.open.is_empty() && graph.held.is_empty();
+                        is_done || !graph.due.is_empty() || !graph.asks_delay.is_empty()
+                    }
+                };
+                (goes_on && !self.record.paused) || self.frame_must_stop(no)
             }
             FramePhase::Closing(_) => frame.open.is_empty(),
             FramePhase::Ended(_) => false,
@@ -277,22 +475,27 @@ impl State {
     pub(crate) fn frame_must_stop(&self, no: FrameNo) -> bool {
         match self.frame(no).origin {
             Origin::Root => self.root_must_stop(),
-            Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
-                self.visit(visit).stopping.is_some()
-            }
-            // What takes an effect back is not stopped on the way.
-            Origin::Undo { .. } => false,
+            Origin::Group { visit }
+            | Origin::Item { visit, .. }
+            | Origin::Branch { visit, .. }
+            | Origin::Alternative { visit } => self.visit(visit).stopping.is_some(),
+            // What takes an effect back, or follows the end, is not stopped on the way but by force.
+            Origin::Undo { .. } | Origin::Handler { .. } => self.record.forced,
         }
     }
 
     /// Whether the execution is to stop, whatever its steps do.
     fn root_must_stop(&self) -> bool {
-        self.record.cancel.is_some() || self.record.rollback.is_some() || self.record.verdict.is_some()
+        let record = &self.record;
+        record.cancel.is_some()
+            || record.rollback.is_some()
+            || record.verdict.is_some()
+            || record.finish.is_some()
     }
 
     /// Whether a person has given up the whole execution.
     fn is_given_up(&self) -> bool {
-        self.record.cancel.is_some() || self.is_given_up_by_verdict()
+        self.record.cancel.is_some() || self.record.forced || self.is_given_up_by_verdict()
     }
 
     fn is_given_up_by_verdict(&self) -> bool {
@@ -305,17 +508,22 @@ impl State {
 
     fn execution_is_due(&self) -> bool {
         match self.record.phase {
-            Phase::Created => self.record.seq > 0 && !self.record.paused,
+            Phase::Created => {
+                let may_start = !self.record.held || self.root_must_stop();
+                self.record.seq > 0 && !self.record.paused && may_start
+            }
             Phase::Running if self.record.frames.is_empty() => !self.record.paused,
             Phase::Running => self.root_has_ended(),
             Phase::Undoing => match self.record.undo_due.last().map(|visit| &self.visit(*visit).undo) {
                 None => true,
-                Some(UndoPhase::None) => !self.record.paused,
+                Some(UndoPhase::None) => !self.record.paused || self.record.forced,
                 // An undo that failed waits for a person, unless that has given it up.
-                Some(UndoPhase::Failed(_)) => self.is_given_up_by_verdict(),
+                Some(UndoPhase::Failed(_)) => self.record.forced || self.is_given_up_by_verdict(),
                 Some(UndoPhase::Running(_)) => false,
+                Some(UndoPhase::Calling) => self.record.forced,
                 Some(UndoPhase::Done) => false,
             },
+            Phase::Handling(ref handling) => !handling.is_open && (!self.record.paused || self.record.forced),
             Phase::Ended { .. } => false,
         }
     }
@@ -334,6 +542,18 @@ pub(crate) struct NestLimits {
     pub(crate) tolerate: u32,
     /// Frames that may be open at once.
     pub(crate) parallel: u32,
+    /// Too many failures let the others finish.
+    pub(crate) lets_finish: bool,
+    /// Enough that completed let the others finish.
+    pub(crate) keeps_rest: bool,
+}
+
+impl NestLimits {
+    /// Whether enough completed, or too much failed, for the rest to be stopped.
+    pub(crate) fn are_passed(&self, nest: &Nest) -> bool {
+        (nest.failed > self.tolerate && !self.lets_finish)
+            || (nest.completed >= self.needed && !self.keeps_rest)
+    }
 }
 
 impl Nest {

@@ -1,14 +1,20 @@
 //! Folding one event into the state. Nothing is evaluated or decided here; an event that does not fit says that
 //! the journal is corrupt.
 
+mod begin;
+mod child;
+mod flow;
 mod person;
 
+pub use self::{begin::items_digest, flow::HANDLER_LIMIT_MS};
+
 use super::{
-    Cancel, Frame, FramePhase, Nest, Origin, Phase, State, UndoPhase, UndoSight, Visit, VisitEnd, VisitPhase,
+    Cancel, Frame, FramePhase, GraphProgress, Nest, Origin, Phase, ResultOrigin, State, UndoPhase, UndoSight,
+    Visit, VisitEnd, VisitPhase, loop_value,
 };
 use crate::{
     chain::Work,
-    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan},
+    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan, StopReason},
     failure::Failure,
     faults::{self, Fault},
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
@@ -46,12 +52,29 @@ impl State {
             return Err("the execution has ended before");
         }
         match event {
-            Event::ExecutionCreated { version, engine_rev, params, .. } => {
+            Event::ExecutionCreated { version, engine_rev, params, trigger, .. } => {
                 self.created(at, version, *engine_rev, params);
+                self.record.trigger = Some(*trigger);
                 Ok(())
             }
+            Event::ExecutionHeld {} => self.set_held_back(true),
+            Event::ExecutionAdmitted {} => self.set_held_back(false),
+            Event::StepsSelected { left_out, pinned } => self.steps_selected(left_out, pinned),
+            Event::ResultsAdopted { from, duty, results } => self.results_adopted(*from, *duty, results),
+            Event::DutiesAdopted { duties, .. } => self.duties_adopted(at, duties),
+            Event::SignalReceived { name, value } => {
+                self.record.signals.entry(name.clone()).or_default().push_back(value.clone());
+                self.touch_waiter(name);
+                Ok(())
+            }
+            Event::SignalTaken { visit } => self.signal_taken(*visit),
+            Event::ApprovalAnswered { visit, answer } => self.approval_answered(*visit, answer),
+            Event::ChildStarted { visit, attempt, child } => self.child_started(*visit, *attempt, *child),
+            Event::ChildUndoStarted { visit } => self.child_undo_started(*visit),
+            Event::ChildUndoEnded { visit, failure } => self.child_undo_ended(*visit, failure.as_ref()),
+            Event::CacheAnswered { visit, key, hit } => self.cache_answered(*visit, key, hit.as_ref()),
             Event::ExecutionStarted {} => self.started(at),
-            Event::BlockOpened { frame, block, origin } => self.block_opened(*frame, *block, *origin),
+            Event::BlockOpened { frame, block, origin } => self.block_opened(at, *frame, *block, *origin),
             Event::VisitEntered { visit, frame, step, nth, plan } => {
                 self.visit_entered(at, *visit, *frame, (*step, *nth), plan)
             }
@@ -65,13 +88,11 @@ impl State {
             Event::RetryScheduled { visit, wake_at } => self.retry_scheduled(*visit, *wake_at),
             Event::TimerFired { visit } => self.timer_fired(*visit),
             Event::NextDelayed { frame, after, wake_at } => self.next_delayed(*frame, *after, *wake_at),
-            Event::DelayElapsed { frame } => match self.known_frame(*frame)?.delayed_until {
-                Some(_) => {
-                    self.set_delay(*frame, None);
-                    Ok(())
-                }
-                None => Err("the frame waits for no timer"),
-            },
+            Event::DelayElapsed { frame, after } => self.delay_elapsed(*frame, *after),
+            Event::IterationEnded { visit, result } => self.iteration_ended(*visit, result),
+            Event::IterationScheduled { visit, wake_at } => self.iteration_scheduled(*visit, *wake_at),
+            Event::IterationStarted { visit, plan } => self.iteration_started(*visit, plan),
+            Event::AlternativeStarted { visit, failure } => self.alternative_started(*visit, failure),
             Event::AttemptRequeued { visit } => {
                 self.expect_answered(*visit)?;
                 self.set_phase(*visit, VisitPhase::Ready);
@@ -129,6 +150,17 @@ impl State {
                 self.touch_execution();
                 Ok(())
             }
+            Event::HandlersStarted { end, output, error } => {
+                self.handlers_started(*end, output, error.as_ref());
+                Ok(())
+            }
+            Event::StopForced {} => {
+                self.record.forced = true;
+                self.record.paused = false;
+                // It changes what may go on everywhere; it happens by hand, and seldom.
+                self.rebuild_agenda();
+                Ok(())
+            }
             Event::ExecutionEnded { end, output, error } => {
                 let (output, error) = (output.clone(), error.clone());
                 self.record.phase = Phase::Ended { end: *end, at, output, error };
@@ -156,38 +188,47 @@ impl State {
         Ok(())
     }
 
-    fn block_opened(&mut self, no: FrameNo, block: BlockIx, origin: Origin) -> Result<(), Misfit> {
+    fn block_opened(
+        &mut self,
+        at: Timestamp,
+        no: FrameNo,
+        block: BlockIx,
+        origin: Origin,
+    ) -> Result<(), Misfit> {
         if no.index() != self.record.frames.len() {
             return Err("frames are numbered in order");
         }
         let names = self.first_names(origin)?;
         let seen = match origin {
             Origin::Undo { visit } => self.known(visit)?.undo_sight.steps.clone(),
-            Origin::Root | Origin::Group { .. } | Origin::Item { .. } | Origin::Branch { .. } => {
-                BTreeMap::new()
-            }
+            Origin::Root
+            | Origin::Group { .. }
+            | Origin::Item { .. }
+            | Origin::Branch { .. }
+            | Origin::Alternative { .. }
+            | Origin::Handler { .. } => BTreeMap::new(),
         };
-        self.record.frames.push(Frame {
-            block,
-            origin,
-            phase: FramePhase::Open,
-            nth_undo: 0,
-            cursor: 0,
-            asks_next: None,
-            delayed_until: None,
-            asks_delay: None,
-            open: Vec::new(),
-            latest: BTreeMap::new(),
-            seen,
-            names,
-            result: None,
-        });
+        let foreign = match origin {
+            Origin::Undo { visit } => self.visit(visit).undo_sight.foreign.clone(),
+            Origin::Root
+            | Origin::Group { .. }
+            | Origin::Item { .. }
+            | Origin::Branch { .. }
+            | Origin::Alternative { .. }
+            | Origin::Handler { .. } => BTreeMap::new(),
+        };
+        let graph = self.chain.block(block).graph.as_ref().map(|graph| Box::new(GraphProgress::of(graph)));
+        self.record.frames.push(Frame { graph, seen, foreign, names, ..Frame::new(block, origin) });
         match origin {
             Origin::Root => {}
-            Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
+            Origin::Group { visit }
+            | Origin::Item { visit, .. }
+            | Origin::Branch { visit, .. }
+            | Origin::Alternative { visit } => {
                 let nest = self.nest_mut(visit)?;
                 nest.frames.push(no);
                 nest.open += 1;
+                self.record.frames[no.index()].opening = self.visit(visit).openings;
                 self.touch_visit(visit);
             }
             Origin::Undo { visit } => {
@@ -195,8 +236,9 @@ impl State {
                 visit.undo = UndoPhase::Running(no);
                 visit.undos += 1;
                 let nth = visit.undos;
-                self.record.frames[no.index()].nth_undo = nth;
+                self.record.frames[no.index()].opening = nth;
             }
+            Origin::Handler { .. } => self.handler_opened(at, no)?,
         }
         self.touch_frame(no);
         self.touch_execution();
@@ -223,7 +265,16 @@ impl State {
                 names.insert("result".to_owned(), visit.result().cloned().unwrap_or_else(Value::null));
                 names.insert("input".to_owned(), visit.input.to_value());
             }
-            Origin::Root | Origin::Group { .. } | Origin::Branch { .. } => {}
+            Origin::Alternative { visit } => {
+                let failure = self.known(visit)?.alternative_to.as_ref();
+                names.insert("error".to_owned(), Value::from(serde_json::json!(failure)));
+            }
+            Origin::Group { visit } | Origin::Branch { visit, .. } => {
+                if let Some(iteration) = &self.known(visit)?.iteration {
+                    names.insert("loop".to_owned(), loop_value(iteration));
+                }
+            }
+            Origin::Root | Origin::Handler { .. } => {}
         }
         Ok(names)
     }
@@ -242,42 +293,50 @@ impl State {
         let phase = self.planned_phase(step, plan);
         let input =
             if let Plan::Attempt(input) = plan { input.clone() } else { crate::event::Input::default() };
+        let position = self.chain.step(step).position;
+        let repeats = self.chain.step(step).iterations.is_some();
         let frame = self.open_frame_mut(frame_no)?;
-        frame.open.push(no);
+        frame.open.insert(no);
+        if let Some(graph) = &mut frame.graph {
+            graph.entered(position);
+        }
         frame.asks_next = None;
         frame.asks_delay = None;
         frame.latest.insert(step, no);
         self.saw(frame_no, step, no);
-        let ends_at_once = matches!(plan, Plan::Values(_) | Plan::Skip(_));
-        self.record.visits.push(Visit {
-            step,
-            frame: frame_no,
-            nth,
-            entered_at: at,
-            started_at: None,
-            ended_at: None,
-            attempts: 0,
-            losses: 0,
-            losses_forgiven: 0,
-            last_failure: None,
-            input,
-            checkpoints: BTreeMap::new(),
-            phase: VisitPhase::Ready,
-            stopping: None,
-            undo: UndoPhase::None,
-            undos: 0,
-            undo_sight: UndoSight::default(),
-        });
-        self.set_phase(no, phase);
+        let iteration = repeats.then(Box::default);
+        self.record.visits.push(Visit { input, iteration, ..Visit::new(step, frame_no, nth, at) });
+        self.enter_phase(no, phase);
         self.touch_frame(frame_no);
         match plan {
             Plan::Values(values) => self.names_set(at, no, values),
             Plan::Skip(reason) => self.end_visit(at, no, VisitEnd::Skipped(*reason)),
-            Plan::Attempt(_) | Plan::Blocks | Plan::Items(_) | Plan::Wait { .. } | Plan::Fail(_) => {
-                debug_assert!(!ends_at_once);
+            Plan::End { status, output } => self.finished(at, no, *status, output.as_ref()),
+            Plan::Raise(failure) => self.raised(at, no, failure),
+            Plan::Adopt => self.adopt(at, no),
+            Plan::Pin(value) => {
+                self.visit_mut(no).origin = ResultOrigin::Pinned;
+                self.result_given(at, no, value)
+            }
+            Plan::Items(items) => {
+                self.drop_unfit_adoption(no, items);
                 Ok(())
             }
+            Plan::Attempt(_)
+            | Plan::Blocks
+            | Plan::Wait { .. }
+            | Plan::Await { .. }
+            | Plan::Ask { .. }
+            | Plan::Fail(_) => Ok(()),
         }
+    }
+
+    /// Begins a visit, or an iteration of it.
+    fn enter_phase(&mut self, no: VisitNo, phase: VisitPhase) {
+        if matches!(phase, VisitPhase::Open(_)) {
+            self.visit_mut(no).openings += 1;
+        }
+        self.set_phase(no, phase);
     }
 
     /// A frame and those around it have seen a visit.
@@ -291,7 +350,16 @@ impl State {
 
     fn planned_phase(&self, step: StepIx, plan: &Plan) -> VisitPhase {
         match plan {
-            Plan::Attempt(_) | Plan::Values(_) | Plan::Skip(_) => VisitPhase::Ready,
+            Plan::Attempt(_) if self.chain.step(step).cache.is_some() => VisitPhase::Looking,
+            Plan::Attempt(_)
+            | Plan::Values(_)
+            | Plan::Skip(_)
+            | Plan::End { .. }
+            | Plan::Raise(_)
+            | Plan::Adopt
+            | Plan::Pin(_) => VisitPhase::Ready,
+            Plan::Await { until } => VisitPhase::Awaiting { wake_at: *until },
+            Plan::Ask { title, until } => VisitPhase::Asking { title: title.clone(), wake_at: *until },
             Plan::Blocks => match &self.chain.step(step).work {
                 Work::Parallel { branches, .. } => VisitPhase::Open(Nest::of(branches.len(), Vec::new())),
                 _ => VisitPhase::Open(Nest::of(1, Vec::new())),
@@ -311,25 +379,42 @@ impl State {
     }
 
     fn retry_scheduled(&mut self, no: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
-        let failure = match &self.known(no)?.phase {
-            VisitPhase::Answered(Answer::Failed { failure }) => failure.clone(),
-            VisitPhase::Answered(Answer::TimedOut { limit_ms }) => {
+        let visit = self.known(no)?;
+        let failure = match (&visit.phase, &visit.stopping) {
+            (VisitPhase::Answered(Answer::Failed { failure }), _) => failure.clone(),
+            (VisitPhase::Answered(Answer::TimedOut { limit_ms }), _) => {
                 Failure::timed_out("the attempt", *limit_ms)
             }
+            (VisitPhase::Open(_), Some(StopReason::Failed(failure))) => failure.clone(),
             _ => return Err("no attempt of the visit has just failed"),
         };
-        self.visit_mut(no).last_failure = Some(failure);
+        let visit = self.visit_mut(no);
+        visit.last_failure = Some(failure);
+        if let VisitPhase::Open(_) = visit.phase {
+            visit.stopping = None;
+            visit.block_tries += 1;
+        }
         self.set_phase(no, VisitPhase::Backoff { wake_at });
         Ok(())
     }
 
     fn timer_fired(&mut self, no: VisitNo) -> Result<(), Misfit> {
         let next = match self.known(no)?.phase {
+            VisitPhase::Backoff { .. } if self.step_of(no).work.nested().is_some() => VisitPhase::Due,
             VisitPhase::Backoff { .. } => VisitPhase::Ready,
+            VisitPhase::Interval { .. } => VisitPhase::Due,
             VisitPhase::Waiting { .. } => VisitPhase::Answered(Answer::Succeeded { value: None }),
-            VisitPhase::Ready
+            VisitPhase::Awaiting { wake_at: Some(_) } | VisitPhase::Asking { wake_at: Some(_), .. } => {
+                VisitPhase::Answered(self.answer_of_time(no))
+            }
+            VisitPhase::Awaiting { wake_at: None }
+            | VisitPhase::Asking { wake_at: None, .. }
+            | VisitPhase::Looking
+            | VisitPhase::Ready
             | VisitPhase::Attempting { .. }
             | VisitPhase::Answered(_)
+            | VisitPhase::Iterated
+            | VisitPhase::Due
             | VisitPhase::Open(_)
             | VisitPhase::InDoubt
             | VisitPhase::Quarantined
@@ -341,11 +426,32 @@ impl State {
 
     fn next_delayed(&mut self, no: FrameNo, after: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
         let frame = self.open_frame_mut(no)?;
+        if let Some(graph) = &mut frame.graph {
+            if !graph.asks_delay.remove(&after) {
+                return Err("the visit asks for no delay");
+            }
+            self.set_held(no, after, Some(wake_at));
+            return Ok(());
+        }
         if frame.asks_delay != Some(after) {
             return Err("the visit asks for no delay");
         }
         frame.asks_delay = None;
         self.set_delay(no, Some(wake_at));
+        Ok(())
+    }
+
+    fn delay_elapsed(&mut self, no: FrameNo, after: Option<VisitNo>) -> Result<(), Misfit> {
+        let frame = self.known_frame(no)?;
+        match after {
+            None if frame.delayed_until.is_some() => self.set_delay(no, None),
+            Some(visit) if frame.graph.as_ref().is_some_and(|graph| graph.held.contains_key(&visit)) => {
+                self.set_held(no, visit, None);
+                self.feed(no, visit);
+                self.touch_frame(no);
+            }
+            None | Some(_) => return Err("the frame waits for no timer"),
+        }
         Ok(())
     }
 
@@ -377,18 +483,39 @@ impl State {
                 value.clone().unwrap_or_else(Value::null)
             }
             (None, VisitPhase::Open(_)) => Value::null(),
+            (None, VisitPhase::Iterated) => self.visit(no).iterated().cloned().unwrap_or_else(Value::null),
             _ => return Err("the visit has no result to complete with"),
         };
+        self.result_given(at, no, &result)
+    }
+
+    /// Completes a visit with a result, under its name.
+    fn result_given(&mut self, at: Timestamp, no: VisitNo, result: &Value) -> Result<(), Misfit> {
         if let Some(key) = self.chain.step(self.visit(no).step).output_key.clone() {
             self.frame_of_mut(no).names.insert(key, result.clone());
         }
-        self.complete(at, no, result)
+        self.complete(at, no, result.clone())
     }
 
     fn complete(&mut self, at: Timestamp, no: VisitNo, result: Value) -> Result<(), Misfit> {
-        // In the serial form null and nothing are the same.
-        self.frame_of_mut(no).result = Some(result.clone()).filter(|result| !result.is_null());
-        if self.step_of(no).undo.is_some() && !self.is_in_undo(no) {
+        let position = self.step_of(no).position;
+        let frame = self.frame_of_mut(no);
+        // In a graph what completes last depends on chance: what stands last in the text does not.
+        if frame.graph.is_none() || position >= frame.cursor {
+            // In the serial form null and nothing are the same.
+            frame.result = Some(result.clone()).filter(|result| !result.is_null());
+        }
+        if frame.graph.is_some() {
+            frame.cursor = frame.cursor.max(position);
+        }
+        // Where its alternative has done the work, the step itself has failed.
+        let has_effect = |if_started: bool| if_started || self.visit(no).alternative_to.is_none();
+        let is_due = match &self.step_of(no).undo {
+            Some(undo) => has_effect(undo.if_started),
+            // What another chain has done, that one knows how to undo.
+            None => self.visit(no).child.is_some() && has_effect(false) && !self.lets_child_go(no),
+        };
+        if is_due && self.visit(no).owes_undo() && !self.is_aside(no) {
             self.undo_is_due(no);
         }
         self.end_visit(at, no, VisitEnd::Completed(result))
@@ -402,13 +529,15 @@ impl State {
         consequence: Consequence,
     ) -> Result<(), Misfit> {
         let frame_no = self.known(no)?.frame;
+        let lets_finish = self.frame(frame_no).graph.is_some() && self.chain.lets_finish(self.step_of(no));
         match consequence {
             Consequence::Continue => self.record.passed.push(no),
-            Consequence::Stop | Consequence::Rollback => {
+            Consequence::Stop if lets_finish => {
                 let frame = &mut self.record.frames[frame_no.index()];
-                if frame.phase == FramePhase::Open {
-                    frame.phase = FramePhase::Closing(BlockEnd::Failed(failure.clone()));
-                }
+                frame.failure.get_or_insert_with(|| failure.clone());
+            }
+            Consequence::Stop | Consequence::Rollback => {
+                self.close(frame_no, &BlockEnd::Failed(failure.clone()));
             }
         }
         self.end_visit(at, no, VisitEnd::Failed { failure: failure.clone(), consequence })?;
@@ -426,9 +555,9 @@ impl State {
         }
         let (frame_no, step) = (visit.frame, visit.step);
         let undo_covers_it = matches!(end, VisitEnd::Failed { .. } | VisitEnd::Cancelled)
-            && (visit.attempts > 0 || matches!(visit.phase, VisitPhase::Open(_)))
+            && (visit.attempts > 0 || visit.openings > 0)
             && self.chain.step(step).undo.as_ref().is_some_and(|undo| undo.if_started)
-            && !self.is_in_undo(no);
+            && !self.is_aside(no);
         if undo_covers_it {
             self.undo_is_due(no);
         }
@@ -441,10 +570,14 @@ impl State {
         let is_skipped = matches!(self.visit(no).phase, VisitPhase::Ended(VisitEnd::Skipped(_)));
         let delays = self.chain.step(step).delay_next_ms > 0 && !is_skipped;
         let frame = &mut self.record.frames[frame_no.index()];
-        frame.open.retain(|open| *open != no);
-        frame.cursor = position + 1;
-        frame.asks_next = asks.then_some(no);
-        frame.asks_delay = delays.then_some(no);
+        frame.open.remove(&no);
+        if frame.graph.is_some() {
+            self.node_ended(frame_no, no, delays);
+        } else {
+            frame.cursor = position + 1;
+            frame.asks_next = asks.then_some(no);
+            frame.asks_delay = delays.then_some(no);
+        }
         self.touch_frame(frame_no);
         Ok(())
     }
@@ -494,13 +627,23 @@ impl State {
     }
 
     fn block_stopping(&mut self, no: FrameNo, cause: &BlockEnd) -> Result<(), Misfit> {
-        let frame = self.open_frame_mut(no)?;
-        frame.phase = FramePhase::Closing(cause.clone());
+        self.open_frame_mut(no)?;
+        self.close(no, cause);
+        Ok(())
+    }
+
+    /// An open frame ends like this as soon as nothing is open in it.
+    fn close(&mut self, no: FrameNo, end: &BlockEnd) {
+        let frame = &mut self.record.frames[no.index()];
+        if frame.phase != FramePhase::Open {
+            return;
+        }
+        frame.phase = FramePhase::Closing(end.clone());
         for visit in frame.open.clone() {
             self.touch_visit(visit);
         }
+        self.disarm_frame(no);
         self.set_delay(no, None);
-        Ok(())
     }
 
     fn block_ended(&mut self, no: FrameNo, end: &BlockEnd) -> Result<(), Misfit> {
@@ -510,13 +653,16 @@ impl State {
         }
         let origin = frame.origin;
         self.record.frames[no.index()].phase = FramePhase::Ended(end.clone());
+        self.disarm_frame(no);
         self.touch_frame(no);
         match origin {
             Origin::Root => {}
-            Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
-                self.count_end(visit, end)?;
-            }
+            Origin::Group { visit }
+            | Origin::Item { visit, .. }
+            | Origin::Branch { visit, .. }
+            | Origin::Alternative { visit } => self.count_end(visit, end)?,
             Origin::Undo { visit } => self.undo_ended(visit, end),
+            Origin::Handler { .. } => self.handler_ended(end)?,
         }
         self.touch_execution();
         Ok(())
@@ -567,20 +713,6 @@ impl State {
         // A cancel also answers for visits that wait for a person, wherever they are.
         for visit in self.agenda.halted().collect::<Vec<_>>() {
             self.touch_visit(visit);
-        }
-    }
-
-    /// Whether a visit belongs to an undo: what takes an effect back is itself not undone.
-    fn is_in_undo(&self, no: VisitNo) -> bool {
-        let mut frame = self.visit(no).frame;
-        loop {
-            match self.frame(frame).origin {
-                Origin::Root => return false,
-                Origin::Undo { .. } => return true,
-                Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
-                    frame = self.visit(visit).frame;
-                }
-            }
         }
     }
 

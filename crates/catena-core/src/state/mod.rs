@@ -7,24 +7,29 @@
 
 mod agenda;
 mod apply;
+mod graph;
 mod reader;
 mod scope;
 mod snapshot;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::reader::Met;
 pub use self::{
     agenda::{Agenda, Timer, Todo},
-    apply::Corrupt,
+    apply::{Corrupt, HANDLER_LIMIT_MS, items_digest},
+    graph::GraphProgress,
     scope::{RESERVED_NAMES, VisitScope},
     snapshot::SnapshotError,
 };
+pub(crate) use self::{reader::Met, scope::loop_value};
 use crate::{
-    chain::{Chain, Step},
-    event::{Answer, BlockEnd, Consequence, Input, SkipReason, StopReason},
+    chain::{Chain, HandlerKind, Pool, Step},
+    event::{Adopted, Answer, BlockEnd, Consequence, Input, SkipReason, StopReason, Trigger},
     failure::Failure,
     ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo},
     status::{End, ExecutionStatus, StepStatus},
@@ -50,6 +55,8 @@ struct Record {
     version: String,
     engine_rev: u32,
     params: Value,
+    #[serde(default)]
+    trigger: Option<Trigger>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     cancel: Option<Cancel>,
@@ -58,6 +65,26 @@ struct Record {
     /// The failure that the execution ends with whatever its steps do: its time is over, or it was given up.
     #[serde(default)]
     verdict: Option<Failure>,
+    /// What an `end` step has said.
+    #[serde(default)]
+    finish: Option<Finish>,
+    /// A person wants it to stop wherever it is.
+    #[serde(default)]
+    forced: bool,
+    /// There is no room for it yet.
+    #[serde(default)]
+    held: bool,
+    /// Results of an earlier execution by address, as long as nothing has come to them.
+    #[serde(default)]
+    adopted: Adoption,
+    #[serde(default)]
+    selection: Selection,
+    /// It is there to undo what another one has done.
+    #[serde(default)]
+    only_undoes: bool,
+    /// Signals that nobody has waited for yet, in order, by name.
+    #[serde(default)]
+    signals: BTreeMap<String, VecDeque<Value>>,
     /// Nothing new starts.
     #[serde(default)]
     paused: bool,
@@ -75,7 +102,51 @@ pub enum Phase {
     Created,
     Running,
     Undoing,
-    Ended { end: End, at: Timestamp, output: Value, error: Option<Failure> },
+    /// What the chain wants to be done after this end runs.
+    Handling(Handling),
+    Ended {
+        end: End,
+        at: Timestamp,
+        output: Value,
+        error: Option<Failure>,
+    },
+}
+
+/// What an earlier execution has left for this one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Adoption {
+    pub from: Option<ExecutionId>,
+    pub duty: bool,
+    pub results: BTreeMap<String, Adopted>,
+}
+
+/// What whoever started the execution has said of single steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    pub left_out: BTreeSet<StepIx>,
+    pub pinned: BTreeMap<StepIx, Value>,
+}
+
+/// The end that is to be, and how far the handlers are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handling {
+    pub end: End,
+    pub output: Value,
+    pub error: Option<Failure>,
+    /// How many of the handlers have ended.
+    pub done: u32,
+    /// One of them runs.
+    pub is_open: bool,
+    /// One of them did not complete.
+    pub has_failed: bool,
+}
+
+/// How an `end` step ends the whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finish {
+    pub visit: VisitNo,
+    pub status: End,
+    pub output: Option<Value>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,11 +160,20 @@ pub struct Frame {
     pub block: BlockIx,
     pub origin: Origin,
     pub phase: FramePhase,
-    /// The how manieth undo of its visit it is, from 2: what a person has run again.
+    /// The how manieth undo of its visit it is, or the how manieth time that its visit has opened its blocks, from 1.
     #[serde(default)]
-    pub nth_undo: u32,
-    /// Where in the block the next visit is.
+    pub opening: u32,
+    /// In a sequence where in the block the next visit is; in a graph the last place that has completed.
     pub cursor: u32,
+    /// How far a graph is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Box<GraphProgress>>,
+    /// The failure with which the block ends when what runs beside it has finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// A handler's time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// A visit that ended and whose `next_step_logic` has not been asked yet.
     pub asks_next: Option<VisitNo>,
     /// The next visit is entered no sooner.
@@ -103,11 +183,14 @@ pub struct Frame {
     #[serde(default)]
     pub asks_delay: Option<VisitNo>,
     /// The visits that have not ended.
-    pub open: Vec<VisitNo>,
+    pub open: BTreeSet<VisitNo>,
     /// The latest visit of each step in this frame.
     pub latest: BTreeMap<StepIx, VisitNo>,
     /// The latest visit of each step in this frame and those within it; in an undo, what its visit saw.
     pub seen: BTreeMap<StepIx, VisitNo>,
+    /// In an undo what steps of an earlier execution have left.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<StepIx, Value>,
     /// What `output_key`, `set` and items have named here.
     pub names: BTreeMap<String, Value>,
     /// The result of the visit that completed last.
@@ -123,6 +206,8 @@ pub enum Origin {
     Item { visit: VisitNo, index: u32 },
     Branch { visit: VisitNo, index: u32 },
     Undo { visit: VisitNo },
+    Alternative { visit: VisitNo },
+    Handler { handler: HandlerKind },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,11 +242,60 @@ pub struct Visit {
     pub checkpoints: BTreeMap<String, Value>,
     pub phase: VisitPhase,
     pub stopping: Option<StopReason>,
+    /// Of a repeated step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<Box<Iteration>>,
+    /// How often its blocks have been opened, and how many of those it failed in this iteration.
+    #[serde(default)]
+    pub openings: u32,
+    #[serde(default)]
+    pub block_tries: u32,
+    /// The failure in whose place its alternative runs or ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternative_to: Option<Failure>,
+    /// The execution that its latest attempt is, of another chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ExecutionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_key: Option<String>,
+    /// Its result was there before it: an earlier execution's, a given one.
+    #[serde(default)]
+    pub origin: ResultOrigin,
     pub undo: UndoPhase,
     /// How many undos of it have been opened.
     #[serde(default)]
     pub undos: u32,
     pub undo_sight: UndoSight,
+}
+
+/// Whose work a result is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultOrigin {
+    #[default]
+    Own,
+    /// An earlier execution's, and whether the duty to undo it came along.
+    Adopted {
+        from: ExecutionId,
+        duty: bool,
+    },
+    Cached {
+        from: ExecutionId,
+    },
+    Pinned,
+}
+
+/// Where a repeated step is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// From 0.
+    pub index: u32,
+    /// What the iteration before left.
+    pub previous: Option<Value>,
+    /// What this one has left, once it has ended.
+    pub result: Option<Value>,
+    /// Tries of the iterations before, which do not count for the retries of this one.
+    pub tries_before: u32,
 }
 
 /// What the undo of a visit reads of what was there when the visit ended.
@@ -170,6 +304,9 @@ pub struct UndoSight {
     pub names: BTreeMap<String, Value>,
     /// Which visit `steps.<id>` means.
     pub steps: BTreeMap<StepIx, VisitNo>,
+    /// What it means of an earlier execution.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<StepIx, Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,6 +328,25 @@ pub enum VisitPhase {
     Waiting {
         wake_at: Timestamp,
     },
+    /// Asks whether an earlier result holds.
+    Looking,
+    /// Waits for a signal.
+    Awaiting {
+        wake_at: Option<Timestamp>,
+    },
+    /// Waits for a person's answer.
+    Asking {
+        title: String,
+        wake_at: Option<Timestamp>,
+    },
+    /// An iteration has ended, and whether there is another one is not decided.
+    Iterated,
+    /// Waits for its next iteration.
+    Interval {
+        wake_at: Timestamp,
+    },
+    /// The input of its next iteration is not resolved.
+    Due,
     /// A block step whose frames run.
     Open(Nest),
     InDoubt,
@@ -212,6 +368,8 @@ pub enum VisitEnd {
 pub enum UndoPhase {
     None,
     Running(FrameNo),
+    /// An execution of its own takes back what the visit's child has done.
+    Calling,
     Done,
     Failed(Failure),
 }
@@ -244,11 +402,19 @@ impl State {
             version: String::new(),
             engine_rev: 0,
             params: Value::null(),
+            trigger: None,
             created_at: Timestamp::ZERO,
             started_at: None,
             cancel: None,
             rollback: None,
             verdict: None,
+            finish: None,
+            forced: false,
+            held: false,
+            adopted: Adoption::default(),
+            selection: Selection::default(),
+            only_undoes: false,
+            signals: BTreeMap::new(),
             paused: false,
             frames: Vec::new(),
             visits: Vec::new(),
@@ -302,6 +468,45 @@ impl State {
     /// The failure that the execution ends with whatever its steps do.
     pub fn verdict(&self) -> Option<&Failure> {
         self.record.verdict.as_ref()
+    }
+
+    /// What an `end` step has said.
+    pub fn finish(&self) -> Option<&Finish> {
+        self.record.finish.as_ref()
+    }
+
+    /// Whether a person wants it to stop wherever it is.
+    pub fn is_forced(&self) -> bool {
+        self.record.forced
+    }
+
+    /// What started it; none before the first event.
+    pub fn trigger(&self) -> Option<Trigger> {
+        self.record.trigger
+    }
+
+    /// Whether it waits for room beside other executions of its chain.
+    pub fn is_held(&self) -> bool {
+        self.record.held
+    }
+
+    /// What an earlier execution has left and nothing has come to yet.
+    pub fn adopted(&self) -> &Adoption {
+        &self.record.adopted
+    }
+
+    pub fn selection(&self) -> &Selection {
+        &self.record.selection
+    }
+
+    /// Whether it is there only to undo what another one has done.
+    pub fn only_undoes(&self) -> bool {
+        self.record.only_undoes
+    }
+
+    /// Signals of a name that nobody has waited for yet.
+    pub fn signals(&self, name: &str) -> usize {
+        self.record.signals.get(name).map_or(0, VecDeque::len)
     }
 
     pub fn is_paused(&self) -> bool {
@@ -359,6 +564,12 @@ impl State {
             | VisitPhase::Answered(_)
             | VisitPhase::Backoff { .. }
             | VisitPhase::Waiting { .. }
+            | VisitPhase::Looking
+            | VisitPhase::Awaiting { .. }
+            | VisitPhase::Asking { .. }
+            | VisitPhase::Iterated
+            | VisitPhase::Interval { .. }
+            | VisitPhase::Due
             | VisitPhase::Open(_)
             | VisitPhase::InDoubt
             | VisitPhase::Quarantined
@@ -372,9 +583,13 @@ impl State {
 
     pub fn status(&self) -> ExecutionStatus {
         match self.record.phase {
-            Phase::Created | Phase::Running | Phase::Undoing if self.record.paused => ExecutionStatus::Paused,
+            Phase::Created | Phase::Running | Phase::Undoing | Phase::Handling(_) if self.record.paused => {
+                ExecutionStatus::Paused
+            }
             Phase::Created => ExecutionStatus::Queued,
-            Phase::Running => self.halted_status().unwrap_or_else(|| self.running_status()),
+            Phase::Running | Phase::Handling(_) => {
+                self.halted_status().unwrap_or_else(|| self.running_status())
+            }
             Phase::Undoing if self.is_stuck() => ExecutionStatus::Stuck,
             Phase::Undoing => self.halted_status().unwrap_or(ExecutionStatus::Undoing),
             Phase::Ended { end, .. } => end.into(),
@@ -384,20 +599,32 @@ impl State {
     /// Whether an attempt runs or can start, or something is left to decide.
     pub fn is_at_work(&self) -> bool {
         let agenda = &self.agenda;
-        agenda.live().next().is_some() || self.wants_slot() || agenda.waits_for_values()
+        agenda.live().next().is_some()
+            || agenda.lookups().next().is_some()
+            || self.wants_slot()
+            || agenda.waits_for_values()
     }
 
     /// Whether an attempt would start if there was a slot.
     pub fn wants_slot(&self) -> bool {
-        !self.record.paused && self.agenda.ready().next().is_some()
+        self.wanted_pools().next().is_some()
+    }
+
+    /// The pools of which it would take a slot if there was one; `None` are those that all other steps take.
+    pub fn wanted_pools(&self) -> impl Iterator<Item = Option<&Pool>> {
+        let has_room = !self.record.paused && self.has_room();
+        self.agenda.ready_pools().filter(move |_| has_room)
+    }
+
+    /// Whether the chain's own limit lets another attempt start.
+    pub(crate) fn has_room(&self) -> bool {
+        let max = self.chain.max_parallel.map_or(usize::MAX, |max| max as usize);
+        self.agenda.live_count() < max
     }
 
     fn running_status(&self) -> ExecutionStatus {
-        let only_waits = !self.is_at_work();
-        match self.agenda.next_timer() {
-            Some(_) if only_waits => ExecutionStatus::Waiting,
-            Some(_) | None => ExecutionStatus::Running,
-        }
+        let only_waits = !self.is_at_work() && self.agenda.waits();
+        if only_waits { ExecutionStatus::Waiting } else { ExecutionStatus::Running }
     }
 
     /// What a person has to answer before anything else goes on.
@@ -413,6 +640,12 @@ impl State {
             | VisitPhase::Answered(_)
             | VisitPhase::Backoff { .. }
             | VisitPhase::Waiting { .. }
+            | VisitPhase::Looking
+            | VisitPhase::Awaiting { .. }
+            | VisitPhase::Asking { .. }
+            | VisitPhase::Iterated
+            | VisitPhase::Interval { .. }
+            | VisitPhase::Due
             | VisitPhase::Open(_)
             | VisitPhase::Ended(_) => None,
         })
@@ -424,16 +657,42 @@ impl State {
         matches!(last, Some(UndoPhase::Failed(_)))
     }
 
+    /// Whether nothing goes on but by a person's answer or a signal.
+    pub fn waits_for_somebody(&self) -> bool {
+        let agenda = &self.agenda;
+        let asks = agenda.asking().next().is_some() || agenda.awaiting().next().is_some();
+        let goes_on = self.is_at_work() || agenda.calls().next().is_some();
+        !self.has_ended() && asks && !goes_on
+    }
+
+    /// Whether an execution of its own takes back what a child has done.
+    pub fn undoes_child(&self) -> bool {
+        let last = self.record.undo_due.last().map(|visit| &self.visit(*visit).undo);
+        self.record.phase == Phase::Undoing && last == Some(&UndoPhase::Calling)
+    }
+
     pub fn step_status(&self, visit: VisitNo) -> StepStatus {
         let visit = self.visit(visit);
         match (&visit.phase, &visit.undo) {
             (VisitPhase::Ended(_), UndoPhase::Done) => StepStatus::Undone,
-            (VisitPhase::Ready | VisitPhase::Backoff { .. } | VisitPhase::Waiting { .. }, _) => {
-                StepStatus::Waiting
-            }
-            (VisitPhase::Attempting { .. } | VisitPhase::Answered(_) | VisitPhase::Open(_), _) => {
-                StepStatus::Running
-            }
+            (
+                VisitPhase::Ready
+                | VisitPhase::Backoff { .. }
+                | VisitPhase::Interval { .. }
+                | VisitPhase::Due
+                | VisitPhase::Waiting { .. }
+                | VisitPhase::Looking
+                | VisitPhase::Awaiting { .. }
+                | VisitPhase::Asking { .. },
+                _,
+            ) => StepStatus::Waiting,
+            (
+                VisitPhase::Attempting { .. }
+                | VisitPhase::Answered(_)
+                | VisitPhase::Iterated
+                | VisitPhase::Open(_),
+                _,
+            ) => StepStatus::Running,
             (VisitPhase::InDoubt, _) => StepStatus::InDoubt,
             (VisitPhase::Quarantined, _) => StepStatus::Quarantined,
             (VisitPhase::Ended(end), _) => match end {
@@ -464,13 +723,22 @@ impl Visit {
             (VisitPhase::InDoubt, _) => Some(Question::InDoubt),
             (VisitPhase::Quarantined, _) => Some(Question::Quarantined),
             (VisitPhase::Ended(_), UndoPhase::Failed(_)) => Some(Question::UndoFailed),
-            (VisitPhase::Ended(_), UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done)
+            (
+                VisitPhase::Ended(_),
+                UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Calling | UndoPhase::Done,
+            )
             | (
                 VisitPhase::Ready
                 | VisitPhase::Attempting { .. }
                 | VisitPhase::Answered(_)
                 | VisitPhase::Backoff { .. }
                 | VisitPhase::Waiting { .. }
+                | VisitPhase::Looking
+                | VisitPhase::Awaiting { .. }
+                | VisitPhase::Asking { .. }
+                | VisitPhase::Iterated
+                | VisitPhase::Interval { .. }
+                | VisitPhase::Due
                 | VisitPhase::Open(_),
                 _,
             ) => None,
@@ -486,6 +754,21 @@ impl Visit {
             VisitPhase::Ended(VisitEnd::Completed(result)) => Some(result),
             _ => None,
         }
+    }
+
+    /// Whether what it did is this execution's to undo.
+    pub fn owes_undo(&self) -> bool {
+        match self.origin {
+            ResultOrigin::Own | ResultOrigin::Adopted { duty: true, .. } => true,
+            ResultOrigin::Adopted { duty: false, .. }
+            | ResultOrigin::Cached { .. }
+            | ResultOrigin::Pinned => false,
+        }
+    }
+
+    /// What the latest iteration of a repeated step has left.
+    pub fn iterated(&self) -> Option<&Value> {
+        self.iteration.as_ref()?.result.as_ref()
     }
 
     pub fn failure(&self) -> Option<&Failure> {

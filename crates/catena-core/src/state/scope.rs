@@ -5,7 +5,7 @@ use minijinja::{Value as Jinja, value::Serde};
 use serde_json::json;
 
 use super::{
-    Origin, State,
+    Iteration, Origin, Phase, State,
     reader::{Met, Reader},
 };
 use crate::{
@@ -26,12 +26,32 @@ pub struct VisitScope<'a> {
     state: &'a State,
     frame: FrameNo,
     now: Timestamp,
+    /// What `loop` means where a repeated step is looked at.
+    own_loop: Option<Value>,
     reader: Reader,
+}
+
+/// What a repeated step, and all within it, see of its iterations.
+pub(crate) fn loop_value(iteration: &Iteration) -> Value {
+    let previous = iteration.previous.clone().unwrap_or_else(Value::null);
+    Value::object([
+        ("index".to_owned(), Value::from(json!(iteration.index))),
+        ("previous".to_owned(), previous),
+    ])
 }
 
 impl State {
     pub fn scope(&self, frame: FrameNo, now: Timestamp, loaded: &Loaded) -> VisitScope<'_> {
-        VisitScope { state: self, frame, now, reader: Reader::new(loaded) }
+        VisitScope { state: self, frame, now, own_loop: None, reader: Reader::new(loaded) }
+    }
+}
+
+impl VisitScope<'_> {
+    /// The same, seen by a repeated step in one of its iterations.
+    #[must_use]
+    pub(crate) fn in_iteration(mut self, iteration: Option<&Iteration>) -> Self {
+        self.own_loop = iteration.map(loop_value);
+        self
     }
 }
 
@@ -42,7 +62,7 @@ impl Scope for VisitScope<'_> {
             "params" => Some(self.reader.jinja(&self.state.record.params)),
             "variables" => Some(Jinja::from(Serde(&self.state.chain.variables))),
             "errors" => Some(Jinja::from(Serde(&self.state.errors()))),
-            "execution" => Some(Jinja::from(Serde(&json!({ "id": self.state.id })))),
+            "execution" => Some(Jinja::from(Serde(&self.execution()))),
             "chain" => Some(Jinja::from(Serde(&json!({ "name": self.state.chain.name })))),
             "now" => Some(Jinja::from(text_of_instant(self.now))),
             "date" => Some(Jinja::from(self.state.day_of_start(self.now))),
@@ -89,14 +109,15 @@ impl VisitScope<'_> {
             "steps" => match path.way.split_at_checked(2)? {
                 ([Segment::Key(id), Segment::Key(field)], way) if field == "result" => {
                     let visit = self.state.nearest_visit(self.frame, self.state.chain.step_by_id(id)?)?;
-                    Some((self.state.visit(visit).result()?.clone(), way))
+                    let visit = self.state.visit(visit);
+                    Some((visit.result().or(visit.iterated())?.clone(), way))
                 }
                 _ => None,
             },
             "params" => Some((self.state.record.params.clone(), &path.way)),
             "variables" | "errors" | "execution" | "chain" | "now" | "date" => None,
             name => Some((
-                self.state.name_in_frames(self.frame, name).cloned().or_else(|| {
+                self.name(name).cloned().or_else(|| {
                     let params = &self.state.record.params;
                     if params.has_references() { params.get(name) } else { None }
                 })?,
@@ -105,9 +126,28 @@ impl VisitScope<'_> {
         }
     }
 
+    fn name(&self, name: &str) -> Option<&Value> {
+        match &self.own_loop {
+            Some(value) if name == "loop" => Some(value),
+            _ => self.state.name_in_frames(self.frame, name),
+        }
+    }
+
+    /// What is known of the execution itself; for a handler also how it ends.
+    fn execution(&self) -> serde_json::Value {
+        match self.state.phase() {
+            Phase::Handling(handling) => {
+                json!({ "id": self.state.id, "status": handling.end, "error": handling.error })
+            }
+            Phase::Created | Phase::Running | Phase::Undoing | Phase::Ended { .. } => {
+                json!({ "id": self.state.id })
+            }
+        }
+    }
+
     /// Names of the frames from the innermost out, then params, then variables.
     fn named(&self, name: &str) -> Option<Jinja> {
-        if let Some(value) = self.state.name_in_frames(self.frame, name) {
+        if let Some(value) = self.name(name) {
             return Some(self.reader.jinja(value));
         }
         let params = &self.state.record.params;
@@ -130,6 +170,7 @@ impl VisitScope<'_> {
         };
         Jinja::from_pairs(asked.into_iter().map(|ix| {
             let value = match self.state.nearest_visit(self.frame, ix) {
+                None if let Some(value) = self.state.foreign(self.frame, ix) => value.clone(),
                 Some(visit) => self.state.step_value(visit),
                 // Whoever can ask stands behind it: it was passed over.
                 None => Value::from(json!({ "status": StepStatus::Skipped, "attempts": 0 })),
@@ -156,7 +197,10 @@ impl State {
             Origin::Group { visit }
             | Origin::Item { visit, .. }
             | Origin::Branch { visit, .. }
+            | Origin::Alternative { visit }
             | Origin::Undo { visit } => Some(self.visit(visit).frame),
+            // A handler sees what the chain's own block has left.
+            Origin::Handler { .. } => Some(FrameNo::ROOT),
         }
     }
 
@@ -189,15 +233,27 @@ impl State {
         None
     }
 
-    fn step_value(&self, no: VisitNo) -> Value {
+    /// What a step of an earlier execution has left, in the undo of what that has done.
+    fn foreign(&self, frame: FrameNo, step: StepIx) -> Option<&Value> {
+        let mut around = Some(frame);
+        while let Some(no) = around {
+            if let Some(value) = self.frame(no).foreign.get(&step) {
+                return Some(value);
+            }
+            around = self.outer(no);
+        }
+        None
+    }
+
+    pub(crate) fn step_value(&self, no: VisitNo) -> Value {
         let visit = self.visit(no);
         let status = self.step_status(no);
         // What has not completed has no result, and one that has may have left nothing.
         let nothing = (status == StepStatus::Completed).then(Value::null);
         let fields = [
             ("status", Some(json!(status).into())),
-            ("result", visit.result().cloned().or(nothing)),
-            ("error", Some(json!(visit.failure()).into())),
+            ("result", visit.result().or(visit.iterated()).cloned().or(nothing)),
+            ("error", Some(json!(visit.failure().or(visit.alternative_to.as_ref())).into())),
             ("attempts", Some(json!(visit.attempts).into())),
         ];
         let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

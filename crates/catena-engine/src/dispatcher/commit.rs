@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use catena_core::{
-    Decision, Event, ExecutionId, Loaded, Timestamp,
+    Decision, Event, ExecutionId, Loaded, State, Timestamp,
+    chain::Pool,
     faults::{self, Fault},
 };
 use catena_runners::{Beginning, Recorded};
-use catena_store::{Actor, Append, Commit, Entry, Error as StoreError, FireRow, Record};
+use catena_store::{Actor, Append, Cached, Commit, Entry, Error as StoreError, FireRow, Record};
 
-use super::{Ask, Dispatcher, Input, Reply, Shared, is_evictable, slots_moved};
+use super::{Ask, CallNews, Caller, Dispatcher, Input, Reply, Shared, end_of, is_evictable, slots_moved};
 use crate::{
     Error, Started,
     follow::Update,
@@ -40,6 +41,8 @@ pub(super) struct Consequences {
     pub(super) fire: Option<Box<Claim>>,
     /// Large values that the next decision reads.
     pub(super) wanted: Option<Wanted>,
+    /// Who waits for the end of the execution.
+    pub(super) ended: Option<(Caller, CallNews)>,
 }
 
 /// The start of an execution for an instant.
@@ -71,20 +74,21 @@ impl Dispatcher {
         mut consequences: Consequences,
     ) {
         let Decided { at: now, decision: Decision { events, blobs, needs }, at_hand } = decided;
-        let (ended, started) = slots_moved(&events);
-        self.slots.settle(ended, started);
         let is_held_up = !needs.is_empty();
         consequences.wanted = self.values_to_read(execution, needs, at_hand);
         consequences.records.extend(blobs.into_iter().map(Record::Value));
         let Some(state) = self.hot.get(&execution) else { return };
+        self.slots.settle(slots_moved(state, &events));
+        consequences.records.extend(results_to_keep(state, now, &events));
         trace::decided(state, self.shared.lease, &events);
         let effects = state.effects_of(&events);
         consequences
             .acts
             .extend(effects.into_iter().map(|e| launch::act(state, e, self.shared.lease, Beginning::Fresh)));
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
-        let wants_slot = state.wants_slot();
+        let wanted: Vec<Option<Pool>> = state.wanted_pools().map(|pool| pool.cloned()).collect();
         let has_ended = state.has_ended();
+        consequences.ended = end_of(state);
         let timer = state.agenda().next_timer();
         let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));
@@ -94,10 +98,11 @@ impl Dispatcher {
             Some(_) | None => self.disarm(execution),
         }
         // One that is held up fills no slot; what was read asks for one again.
-        if wants_slot && !is_held_up && !self.unaccepted.contains_key(&execution) {
-            self.slots.wait(execution);
+        if !is_held_up && !self.unaccepted.contains_key(&execution) {
+            wanted.iter().for_each(|pool| self.slots.wait(execution, pool.as_ref()));
         }
         if has_ended {
+            self.gates.ended(execution);
             self.schedules.ended(execution);
         }
         let shared = Arc::clone(&self.shared);
@@ -137,9 +142,7 @@ impl Dispatcher {
             return after.succeeded();
         }
         if faults::is_on(Fault::ActBeforeCommit) {
-            std::mem::take(&mut after.consequences.acts)
-                .into_iter()
-                .for_each(|act| self.shared.launcher.perform(act));
+            std::mem::take(&mut after.consequences.acts).into_iter().for_each(|act| self.shared.perform(act));
         }
         if faults::is_on(Fault::AcknowledgeBeforeCommit) {
             after.acknowledge();
@@ -181,7 +184,10 @@ impl AfterCommit {
 
     fn succeeded(mut self) {
         for act in std::mem::take(&mut self.consequences.acts) {
-            self.shared.launcher.perform(act);
+            self.shared.perform(act);
+        }
+        if let Some((caller, news)) = self.consequences.ended.take() {
+            drop(self.shared.inputs.send(Input::Call { caller, news }));
         }
         self.acknowledge();
         if let Some(wanted) = self.consequences.wanted.take() {
@@ -264,6 +270,36 @@ impl AfterCommit {
             reply(Err(error.into()));
         }
     }
+}
+
+impl Shared {
+    /// Has an act carried out by whom it is for.
+    pub(super) fn perform(&self, act: Act) {
+        // A loader or dispatcher that has gone has nobody to do it for.
+        match act {
+            Act::Call(call) => drop(self.loads.send(Wanted::Call(call))),
+            Act::UndoChild { child, caller } => drop(self.loads.send(Wanted::ChildUndo { child, caller })),
+            Act::LookUp(look_up) => drop(self.loads.send(Wanted::LookUp(look_up))),
+            Act::StopCall { child, force } => drop(self.inputs.send(Input::StopChild { child, force })),
+            Act::Nothing => {}
+            Act::Start(_) | Act::Stop(..) | Act::Settle(..) => self.launcher.perform(act),
+        }
+    }
+}
+
+/// Results of these events that hold for another time, too.
+fn results_to_keep<'e>(
+    state: &'e State,
+    at: Timestamp,
+    events: &'e [Event],
+) -> impl Iterator<Item = Record> + 'e {
+    events.iter().filter_map(move |event| {
+        let Event::VisitCompleted { visit, .. } = event else { return None };
+        let visit = state.visit(*visit);
+        let key = visit.cache_key.clone().filter(|key| !key.is_empty() && visit.alternative_to.is_none())?;
+        let result = visit.result()?.clone();
+        Some(Record::Cached { key, cached: Cached { execution: state.id(), at, result } })
+    })
 }
 
 /// What a request can meet; anything else is a failure of the store.

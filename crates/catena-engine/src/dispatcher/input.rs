@@ -1,10 +1,17 @@
 //! All that can come to the dispatcher.
 
-use catena_core::{ExecutionId, Loaded, State, Value, event::Answer, value::Blob};
+use catena_core::{
+    AttemptNo, Command, ExecutionId, Loaded, State, Value, VisitNo,
+    event::{Answer, CacheHit},
+    value::Blob,
+};
 use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, InboxCommand};
 
-use super::Recovered;
+use super::{
+    Recovered,
+    calls::{CallNews, Caller},
+};
 use crate::{Error, Started, start::CheckedStart};
 
 /// Answers a request; called from whichever thread knows the answer.
@@ -62,6 +69,22 @@ pub(crate) enum Input {
     Failed {
         error: catena_store::Error,
     },
+    /// Something about an execution that another one waits for.
+    Call {
+        caller: Caller,
+        news: CallNews,
+    },
+    /// Whether an earlier result holds for a visit.
+    LookedUp {
+        execution: ExecutionId,
+        visit: VisitNo,
+        found: Result<(String, Option<CacheHit>), catena_store::Error>,
+    },
+    /// An execution that is a part of another one has to stop.
+    StopChild {
+        child: ExecutionId,
+        force: bool,
+    },
     /// Something about chains and schedules.
     Schedules(Box<super::Ask>),
     /// All that is unfinished in the store, which takes commits again; or why it does not.
@@ -76,5 +99,18 @@ pub(crate) enum Input {
 /// What waits for an execution to be read.
 pub(crate) enum Deferred {
     Advance,
-    Tell { command: InboxCommand, actor: Actor, inbox: Option<u64>, reply: Option<Reply<()>> },
+    /// What another execution, or the loader, has to say.
+    Command(Command),
+    /// Passes a stop on to the child that an attempt turned out to be.
+    ChildIfStopped {
+        visit: VisitNo,
+        attempt: AttemptNo,
+        child: ExecutionId,
+    },
+    Tell {
+        command: InboxCommand,
+        actor: Actor,
+        inbox: Option<u64>,
+        reply: Option<Reply<()>>,
+    },
 }

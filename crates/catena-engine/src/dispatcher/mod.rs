@@ -1,8 +1,10 @@
 //! The dispatcher: one thread that alone changes executions. It takes inputs, decides at once, and hands
 //! commits to the writer; it does no I/O and never waits for anything but its next input.
 
+mod calls;
 mod chains;
 mod commit;
+mod gates;
 mod input;
 mod outage;
 mod pauses;
@@ -12,7 +14,7 @@ mod slots;
 mod values;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::{BuildHasher, Hasher},
     sync::{
         Arc,
@@ -22,9 +24,10 @@ use std::{
 };
 
 use catena_core::{
-    Command, Event, ExecutionId, Loaded, Outside, Rejection, State, Timestamp, Value,
-    command::Start,
-    event::{Answer, Trigger},
+    Command, Event, ExecutionId, Loaded, Outside, Rejection, State, Timestamp, Value, VisitNo,
+    chain::Chain,
+    command::{Legacy, Slots as Offer, Start},
+    event::{Answer, CacheHit},
     faults::{self, Fault},
     value::Blob,
 };
@@ -32,16 +35,18 @@ use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, InboxCommand, Lease, Record, Store, Version};
 
 pub(crate) use self::{
+    calls::{CallNews, Caller, call_of, end_of},
     chains::Ask,
     input::{Deferred, Input, Reply},
     recover::Recovered,
 };
 use self::{
     commit::{Consequences, Decided},
+    gates::{Entry, Gates},
     outage::Outage,
     pauses::Pauses,
     schedules::Schedules,
-    slots::Slots,
+    slots::{Moved, Slots},
 };
 use crate::{
     Error, Notify, Started,
@@ -88,8 +93,13 @@ pub(crate) struct Dispatcher {
     armed: HashMap<ExecutionId, Timestamp>,
     pauses: Pauses,
     slots: Slots,
+    /// Executions of chains that limit how many there are of them.
+    gates: Gates,
+    /// Executions whose duty to undo what they have done has gone to another one since this engine came up.
+    inherited: HashSet<ExecutionId>,
     schedules: Schedules,
     slots_total: u32,
+    pools: BTreeMap<String, u32>,
     next_number: u64,
     /// Why nothing is accepted any more.
     stopped: Option<String>,
@@ -100,7 +110,12 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shared: Arc<Shared>, inputs: Receiver<Input>, slots: u32, next_number: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        inputs: Receiver<Input>,
+        (slots, pools): (u32, BTreeMap<String, u32>),
+        next_number: u64,
+    ) -> Self {
         Self {
             shared,
             inputs,
@@ -111,9 +126,12 @@ impl Dispatcher {
             timers: BTreeSet::new(),
             armed: HashMap::new(),
             pauses: Pauses::default(),
-            slots: Slots::new(slots),
+            slots: Slots::new(slots, &pools),
+            gates: Gates::default(),
+            inherited: HashSet::new(),
             schedules: Schedules::default(),
             slots_total: slots,
+            pools,
             next_number,
             stopped: None,
             outage: None,
@@ -131,6 +149,7 @@ impl Dispatcher {
                 None => self.wake_due(),
             }
             self.go_on_after_ends();
+            self.admit_held();
             self.grant_slots();
         }
     }
@@ -175,6 +194,12 @@ impl Dispatcher {
             Input::ValuesRead { execution, read } => self.values_read(execution, read),
             Input::Durable { execution, seq } => self.durable(execution, seq),
             Input::Accepted { execution } => self.accepted(execution),
+            // What is unfinished is asked for again when the store takes commits.
+            Input::Call { .. } | Input::LookedUp { .. } | Input::StopChild { .. }
+                if self.outage.is_some() => {}
+            Input::Call { caller, news } => self.call_news(caller, news),
+            Input::LookedUp { execution, visit, found } => self.looked_up(execution, visit, found),
+            Input::StopChild { child, force } => self.stop_child(child, force),
             Input::Schedules(ask) => self.asked(*ask),
             Input::Forget { execution } => self.forget(execution),
             Input::Failed { error } => self.fail(error),
@@ -183,7 +208,7 @@ impl Dispatcher {
         }
     }
 
-    fn outside(&mut self, slots: u32) -> Outside {
+    fn outside(&mut self, slots: Offer) -> Outside {
         self.draws += 1;
         let mut hasher = self.random.build_hasher();
         hasher.write_u64(self.draws);
@@ -199,7 +224,12 @@ impl Dispatcher {
         if let Some(refusal) = self.refusal() {
             return reply(Err(refusal));
         }
-        let CheckedStart { version, params, blobs, key, actor } = request;
+        let CheckedStart { version, params, blobs, key, actor, trigger, left_out, pinned, mut legacy } =
+            request;
+        let entry = self.gates.look(&version.chain, trigger);
+        if let Entry::Refused { running } = entry {
+            return reply(Err(Error::Conflict(no_room(&version.chain, &running))));
+        }
         let is_known = is_known && self.schedules.is_still_known(&version);
         if key.is_none() {
             self.schedules.stored(&version);
@@ -216,20 +246,43 @@ impl Dispatcher {
             let fingerprint = format!("{} {}", version.digest, params.as_json());
             records.push(Record::StartKey { key: key.clone(), fingerprint, execution });
         }
-        let start = Start { version: version.digest.clone(), params, trigger: Trigger::Manual };
+        if let Legacy::Results { from, duty, .. } = &mut legacy {
+            *duty &= self.inherited.insert(*from);
+            if *duty {
+                records.push(Record::Legacy { source: *from, heir: execution });
+            }
+        }
+        let held = matches!(entry, Entry::Held { .. });
+        let start = Start { held, left_out, pinned, legacy, ..Start::new(&version.digest, params, trigger) };
         // Until the store has said that the key is new, no attempt may run.
-        let slots = if key.is_some() { 0 } else { self.slots.offer(execution, 0) };
+        let slots = if key.is_some() { Offer::default() } else { self.slots.offer(execution, None) };
         if key.is_some() {
             self.unaccepted.insert(execution, Arc::clone(&version));
         }
         let outside = self.outside(slots);
+        let now = outside.now;
         let (state, decision) = State::start(execution, Arc::clone(&version.chain), start, outside);
+        self.gates.add(&state);
         self.hot.insert(execution, state);
+        if let Entry::Held { cancels: Some(running) } = entry {
+            self.cancel_for_another(running);
+        }
         let started = Started { execution, is_new: true };
         let consequences =
             Consequences { records, started: Some((started, key, reply)), ..Consequences::default() };
-        let decided = Decided { at: outside.now, decision, at_hand: Loaded::default() };
+        let decided = Decided { at: now, decision, at_hand: Loaded::default() };
         self.commit(execution, decided, actor, consequences);
+    }
+
+    fn looked_up(
+        &mut self,
+        execution: ExecutionId,
+        visit: VisitNo,
+        found: Result<(String, Option<CacheHit>), catena_store::Error>,
+    ) {
+        // A store that cannot say it keeps nothing: the step does its work.
+        let (key, hit) = found.unwrap_or_default();
+        self.with_state(execution, Deferred::Command(Command::AnswerLookup { visit, key, hit }));
     }
 
     fn take_number(&mut self) -> u64 {
@@ -250,12 +303,20 @@ impl Dispatcher {
             // Told twice: the end that was accepted stands, and the runner need not tell it again.
             Err(Rejection::NotRunning { .. } | Rejection::Ended) => self.shared.launcher.perform(settle),
             Err(
-                Rejection::Undoing
+                Rejection::NotHeld
+                | Rejection::UnknownSignal { .. }
+                | Rejection::TooManySignals { .. }
+                | Rejection::NotApprover { .. }
+                | Rejection::FormUnfit(_)
+                | Rejection::NotUndoingChild { .. }
+                | Rejection::NotLooking { .. }
+                | Rejection::Undoing
+                | Rejection::Handling
                 | Rejection::AlreadyCancelling
                 | Rejection::AlreadyPaused
                 | Rejection::NotPaused
                 | Rejection::NotAsking { .. },
-            ) => unreachable!("these answer a person"),
+            ) => unreachable!("these answer somebody else"),
         }
     }
 
@@ -284,12 +345,21 @@ impl Dispatcher {
         command: Command,
         at_hand: Loaded,
     ) -> Result<Decided, Rejection> {
-        let freed = u32::from(matches!(command, Command::EndAttempt { .. }));
-        let mut outside = self.outside(self.slots.offer(execution, freed));
+        let state = self.hot.get(&execution).ok_or(Rejection::Ended)?;
+        let freed = match &command {
+            Command::EndAttempt { visit, .. } if visit.index() < state.visit_count() => {
+                let step = state.step_of(*visit);
+                (!step.work.is_call()).then_some(step.pool.as_ref())
+            }
+            _ => None,
+        };
+        let offer = self.slots.offer(execution, freed);
+        let mut outside = self.outside(offer);
         let state = self.hot.get_mut(&execution).ok_or(Rejection::Ended)?;
         outside.now = self.pauses.now(state, outside.now);
+        let at = outside.now;
         let decision = state.decide(command, outside, &at_hand)?;
-        Ok(Decided { at: outside.now, decision, at_hand })
+        Ok(Decided { at, decision, at_hand })
     }
 
     fn tell(&mut self, execution: ExecutionId, command: InboxCommand, actor: Actor, reply: Reply<()>) {
@@ -323,6 +393,17 @@ impl Dispatcher {
                 if let Ok(decided) = self.decide(execution, Command::Advance) {
                     self.commit(execution, decided, Actor::engine(), Consequences::default());
                 }
+            }
+            Deferred::Command(command) => {
+                // What comes twice, or too late, changes nothing.
+                if let Ok(decided) = self.decide(execution, command) {
+                    self.commit(execution, decided, Actor::engine(), Consequences::default());
+                } else if let Some(seq) = self.hot.get(&execution).map(State::seq) {
+                    self.durable(execution, seq);
+                }
+            }
+            Deferred::ChildIfStopped { visit, attempt, child } => {
+                self.stop_child_if_stopped(execution, visit, attempt, child);
             }
             Deferred::Tell { command, actor, inbox, reply } => {
                 let records = inbox.map(|id| Record::InboxTaken { id }).into_iter().collect();
@@ -361,7 +442,7 @@ impl Dispatcher {
 
     fn not_loaded(&mut self, execution: ExecutionId, error: &catena_store::Error) {
         let waiting = self.loading.remove(&execution).unwrap_or_default();
-        let wakes = waiting.iter().any(|deferred| matches!(deferred, Deferred::Advance));
+        let wakes = waiting.iter().any(|deferred| !matches!(deferred, Deferred::Tell { .. }));
         match error {
             // Its timer is due all the same: in a moment once more.
             catena_store::Error::Unavailable { .. } if wakes => {
@@ -415,14 +496,15 @@ impl Dispatcher {
     fn grant_slots(&mut self) {
         while self.stopped.is_none()
             && self.outage.is_none()
-            && let Some(execution) = self.slots.next()
+            && let Some((execution, slot)) = self.slots.next()
         {
-            let outside = self.outside(1);
+            let outside = self.outside(slot);
+            let at = outside.now;
             let Some(state) = self.hot.get_mut(&execution) else { continue };
             let at_hand = Loaded::default();
             let decision =
                 state.decide(Command::Advance, outside, &at_hand).expect("an advance is never rejected");
-            let decided = Decided { at: outside.now, decision, at_hand };
+            let decided = Decided { at, decision, at_hand };
             self.commit(execution, decided, Actor::engine(), Consequences::default());
         }
     }
@@ -451,8 +533,8 @@ impl Dispatcher {
         if let Some(version) = self.unaccepted.remove(&execution) {
             self.schedules.stored(&version);
         }
-        if self.hot.get(&execution).is_some_and(State::wants_slot) {
-            self.slots.wait(execution);
+        if let Some(state) = self.hot.get(&execution) {
+            state.wanted_pools().for_each(|pool| self.slots.wait(execution, pool));
         }
     }
 
@@ -460,9 +542,11 @@ impl Dispatcher {
         self.unaccepted.remove(&execution);
         self.reading.remove(&execution);
         self.slots.forget(execution);
+        self.gates.ended(execution);
         if let Some(state) = self.hot.remove(&execution) {
-            let held = u32::try_from(state.agenda().live().count()).unwrap_or(0);
-            self.slots.settle(held, 0);
+            let mut moved = Moved::default();
+            state.agenda().live().for_each(|visit| moved.ended(state.step_of(visit).pool.as_ref()));
+            self.slots.settle(moved);
             self.disarm(execution);
         }
     }
@@ -495,6 +579,7 @@ impl Dispatcher {
         self.timers.clear();
         self.armed.clear();
         self.pauses.clear();
+        self.gates.clear();
         self.schedules.clear();
     }
 }
@@ -506,12 +591,28 @@ fn is_evictable(state: &State, now: Timestamp) -> bool {
     !works && !wakes_soon
 }
 
-/// How many attempts started and ended in these events: what they do to the slots.
-fn slots_moved(events: &[Event]) -> (u32, u32) {
-    let count = |matches: fn(&Event) -> bool| {
-        u32::try_from(events.iter().filter(|event| matches(event)).count()).unwrap_or(u32::MAX)
-    };
-    let ended = count(|event| matches!(event, Event::AttemptEnded { .. }));
-    let started = count(|event| matches!(event, Event::AttemptStarted { .. }));
-    (ended, started)
+/// What these events, which the state has folded, do to the slots. Attempts that are executions hold none.
+fn slots_moved(state: &State, events: &[Event]) -> Moved {
+    let mut moved = Moved::default();
+    for event in events {
+        let (Event::AttemptStarted { visit, .. } | Event::AttemptEnded { visit, .. }) = event else {
+            continue;
+        };
+        let step = state.step_of(*visit);
+        match event {
+            _ if step.work.is_call() => {}
+            Event::AttemptStarted { .. } => moved.began(step.pool.as_ref()),
+            _ => moved.ended(step.pool.as_ref()),
+        }
+    }
+    moved
+}
+
+fn no_room(chain: &Chain, running: &[ExecutionId]) -> String {
+    let running: Vec<String> = running.iter().map(ToString::to_string).collect();
+    format!(
+        "chain `{}` has as many executions as its `concurrency` allows ({}), and its policy is `skip`",
+        chain.name,
+        running.join(", ")
+    )
 }

@@ -9,7 +9,7 @@ use catena_runners::Beginning;
 use catena_store::{Actor, Error as StoreError, InboxCommand};
 
 use super::{
-    Command, Consequences, Decided, Deferred, Dispatcher, Recovered, Reply, Slots, schedules::Hosting,
+    Command, Consequences, Decided, Deferred, Dispatcher, Offer, Recovered, Reply, Slots, schedules::Hosting,
 };
 use crate::{Error, Notice, launch, load::Wanted};
 
@@ -37,6 +37,7 @@ impl Outage {
 struct Cancel {
     execution: ExecutionId,
     rollback: bool,
+    force: bool,
     actor: Actor,
     /// None once it was answered.
     reply: Option<Reply<()>>,
@@ -67,7 +68,9 @@ impl Dispatcher {
         self.armed.clear();
         self.pauses.clear();
         self.schedules.clear();
-        self.slots = Slots::new(self.slots_total);
+        self.gates.clear();
+        self.inherited.clear();
+        self.slots = Slots::new(self.slots_total, &self.pools);
     }
 
     /// Whether schedules are to fire here when it is over.
@@ -101,8 +104,8 @@ impl Dispatcher {
             (Ok(found), Some(outage)) => {
                 (self.shared.notify)(&Notice::Resumed);
                 self.recover(*found);
-                for Cancel { execution, rollback, actor, reply } in outage.cancels {
-                    let command = InboxCommand::Cancel { rollback };
+                for Cancel { execution, rollback, force, actor, reply } in outage.cancels {
+                    let command = InboxCommand::Cancel { rollback, force };
                     self.with_state(execution, Deferred::Tell { command, actor, inbox: None, reply });
                 }
                 if outage.hosting == Hosting::Live {
@@ -135,11 +138,21 @@ impl Dispatcher {
         let refusal = self.refusal();
         let Some(outage) = &mut self.outage else { return };
         match deferred {
-            Deferred::Tell { command: InboxCommand::Cancel { rollback }, actor, inbox: None, reply } => {
-                outage.cancels.push(Cancel { execution, rollback, actor, reply });
+            Deferred::Tell {
+                command: InboxCommand::Cancel { rollback, force },
+                actor,
+                inbox: None,
+                reply,
+            } => {
+                outage.cancels.push(Cancel { execution, rollback, force, actor, reply });
             }
             Deferred::Tell {
-                command: InboxCommand::Pause {} | InboxCommand::Resume {} | InboxCommand::Resolve { .. },
+                command:
+                    InboxCommand::Pause {}
+                    | InboxCommand::Resume {}
+                    | InboxCommand::Signal { .. }
+                    | InboxCommand::Answer { .. }
+                    | InboxCommand::Resolve { .. },
                 inbox: None,
                 reply,
                 ..
@@ -149,7 +162,10 @@ impl Dispatcher {
                 }
             }
             // What is in the inbox is found there again.
-            Deferred::Tell { inbox: Some(_), .. } | Deferred::Advance => {}
+            Deferred::Tell { inbox: Some(_), .. }
+            | Deferred::Command(_)
+            | Deferred::ChildIfStopped { .. }
+            | Deferred::Advance => {}
         }
     }
 
@@ -191,13 +207,15 @@ impl Dispatcher {
         }
         let Some(outage) = &mut self.outage else { return };
         let Some(cancel) = outage.cancels.iter_mut().find(waits) else { return };
-        let (rollback, actor, reply) = (cancel.rollback, cancel.actor.clone(), cancel.reply.take());
+        let (rollback, force) = (cancel.rollback, cancel.force);
+        let (actor, reply) = (cancel.actor.clone(), cancel.reply.take());
         let refusal = Error::CancelLater(outage.error.to_string(), is_full(&outage.error));
         self.hot.insert(execution, *state);
         // No slot is offered: nothing starts.
-        let outside = self.outside(0);
+        let outside = self.outside(Offer::default());
+        let at = outside.now;
         let decided = self.hot.get_mut(&execution).expect("just put there").decide(
-            Command::CancelExecution { rollback },
+            Command::CancelExecution { rollback, force },
             outside,
             &Loaded::default(),
         );
@@ -205,7 +223,7 @@ impl Dispatcher {
             (Ok(decision), Some(reply)) => {
                 let reply: Reply<()> =
                     Box::new(move |written: Result<(), Error>| reply(written.map_err(|_| refusal)));
-                let decided = Decided { at: outside.now, decision, at_hand: Loaded::default() };
+                let decided = Decided { at, decision, at_hand: Loaded::default() };
                 let consequences = Consequences { reply: Some(reply), ..Consequences::default() };
                 self.commit(execution, decided, actor, consequences);
             }
@@ -217,9 +235,12 @@ impl Dispatcher {
 
     fn stop_attempts(&self, state: &State) {
         for effect in state.pending_effects() {
-            let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect;
+            let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect
+            else {
+                continue;
+            };
             let stop = Effect::StopAttempt { visit, attempt };
-            self.shared.launcher.perform(launch::act(state, stop, self.shared.lease, Beginning::Fresh));
+            self.shared.perform(launch::act(state, stop, self.shared.lease, Beginning::Fresh));
         }
     }
 }

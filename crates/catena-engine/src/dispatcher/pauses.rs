@@ -80,7 +80,10 @@ fn waits_for_time_to_pass(state: &State, wake_at: Timestamp) -> bool {
             let work = &state.step_of(visit).work;
             !matches!(work, Work::Wait { wait: Wait::Until(_) | Wait::UntilExpr(_) })
         }
-        Some((_, Timer::Delay(_) | Timer::Deadline(_) | Timer::Execution)) => true,
+        Some((
+            _,
+            Timer::Delay(_) | Timer::Held(_) | Timer::Handler(_) | Timer::Deadline(_) | Timer::Execution,
+        )) => true,
         None => false,
     }
 }

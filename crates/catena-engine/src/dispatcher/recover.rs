@@ -8,7 +8,7 @@ use catena_core::{
 use catena_runners::Beginning;
 use catena_store::{InboxItem, Lease};
 
-use super::{Deferred, Dispatcher, schedules::Schedules};
+use super::{Deferred, Dispatcher, schedules::Schedules, slots::Moved};
 use crate::{launch, load::Unfinished, trace};
 
 /// What was found in the store.
@@ -44,6 +44,7 @@ impl Dispatcher {
         if found.is_all {
             self.shared.launcher.has_all();
         }
+        self.gates.look_at_all();
         for InboxItem { id, execution, actor, command, .. } in found.inbox {
             self.with_state(execution, Deferred::Tell { command, actor, inbox: Some(id), reply: None });
         }
@@ -60,15 +61,22 @@ impl Dispatcher {
     }
 
     fn take_up(&mut self, Unfinished { state, started_under }: Unfinished, first_of_boot: Lease) {
-        let live = u32::try_from(state.agenda().live().count()).unwrap_or(u32::MAX);
-        self.slots.settle(0, live);
+        let mut moved = Moved::default();
+        state.agenda().live().for_each(|visit| moved.began(state.step_of(visit).pool.as_ref()));
+        self.slots.settle(moved);
+        self.gates.add(&state);
         for effect in state.pending_effects() {
-            let (Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt }) = effect;
-            let lease = started_under.get(&(visit, attempt)).copied().unwrap_or_default();
+            let attempt = match effect {
+                Effect::StartAttempt { visit, attempt } | Effect::StopAttempt { visit, attempt } => {
+                    Some((visit, attempt))
+                }
+                Effect::LookUp { .. } | Effect::UndoChild { .. } | Effect::StopChildUndo { .. } => None,
+            };
+            let lease = attempt.and_then(|key| started_under.get(&key)).copied().unwrap_or_default();
             let lease = if faults::is_on(Fault::NotAttached) { self.shared.lease } else { lease };
             trace::taken_up(&state, &effect, lease);
             let beginning = Beginning::Recovered { same_boot: lease >= first_of_boot };
-            self.shared.launcher.perform(launch::act(&state, effect, lease, beginning));
+            self.shared.perform(launch::act(&state, effect, lease, beginning));
         }
         self.hot.insert(state.id(), state);
     }

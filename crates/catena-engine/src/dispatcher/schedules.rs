@@ -24,6 +24,7 @@ use catena_store::{Actor, FireRow, InboxCommand, Record, ScheduleRow, Version};
 use super::{
     Deferred, Dispatcher, Reply,
     commit::{Claim, Consequences, Decided},
+    gates::Entry,
 };
 use crate::schedule::{Announcement, Found, Head, News};
 
@@ -382,6 +383,16 @@ impl Dispatcher {
         let kept = self.schedules.kept.get(&row.schedule)?;
         let head = self.schedules.heads.get(&kept.row.chain)?.clone();
         let schedule = kept.row.clone();
+        let trigger = trigger_of(&row);
+        let entry = self.gates.look(&head.chain, trigger);
+        if let Entry::Refused { .. } = entry {
+            row.fire.outcome = FireOutcome::Skipped;
+            row.fire.reason = Some(FireReason::Running);
+            consequences.news.push(announcement(&schedule, News::NothingStarted { at: row.fire.at }));
+            consequences.records.push(Record::Fire(Box::new(row)));
+            self.commit_records(consequences);
+            return None;
+        }
         let params = match head.chain.resolve_params(schedule.params.clone()) {
             Ok(params) => params,
             Err(problems) => {
@@ -401,7 +412,6 @@ impl Dispatcher {
         row.execution = Some(execution);
         self.schedules.runs(execution, row.schedule);
         let (actor, at) = (row.decided_by.clone(), row.fire.at);
-        let trigger = trigger_of(&row);
         let beside = consequences.records.clone();
         consequences.fire = Some(Box::new(Claim { row: row.clone(), beside }));
         consequences.records.extend(blobs.into_iter().map(Record::Value));
@@ -411,11 +421,18 @@ impl Dispatcher {
             consequences.records.retain(|record| !matches!(record, Record::Fire(_) | Record::Schedule(_)));
         }
         consequences.news.push(announcement(&schedule, News::Started { execution, at }));
-        let outside = self.outside(self.slots.offer(execution, 0));
-        let start = Start { version: head.version, params, trigger };
+        let offer = self.slots.offer(execution, None);
+        let outside = self.outside(offer);
+        let now = outside.now;
+        let held = matches!(entry, Entry::Held { .. });
+        let start = Start { held, ..Start::new(head.version, params, trigger) };
         let (state, decision) = State::start(execution, head.chain, start, outside);
+        self.gates.add(&state);
         self.hot.insert(execution, state);
-        let decided = Decided { at: outside.now, decision, at_hand: Loaded::default() };
+        if let Entry::Held { cancels: Some(running) } = entry {
+            self.cancel_for_another(running);
+        }
+        let decided = Decided { at: now, decision, at_hand: Loaded::default() };
         self.commit(execution, decided, actor, consequences);
         Some(execution)
     }
@@ -424,7 +441,7 @@ impl Dispatcher {
         let Some(kept) = self.schedules.kept.get(&id) else { return };
         for execution in kept.running.clone() {
             let actor = Actor::engine();
-            let command = InboxCommand::Cancel { rollback: false };
+            let command = InboxCommand::Cancel { rollback: false, force: false };
             let cancel = Deferred::Tell { command, actor, inbox: None, reply: None };
             self.with_state(execution, cancel);
         }

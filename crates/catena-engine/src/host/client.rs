@@ -60,7 +60,7 @@ impl HostClient {
     }
 
     pub fn cancel(&mut self, execution: ExecutionId, rollback: bool, actor: Actor) -> Result<(), Error> {
-        self.tell(execution, InboxCommand::Cancel { rollback }, actor)
+        self.tell(execution, InboxCommand::Cancel { rollback, force: false }, actor)
     }
 
     pub fn tell(&mut self, execution: ExecutionId, command: InboxCommand, actor: Actor) -> Result<(), Error> {

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use catena_core::{Chain, ExecutionId, ScheduleId, Timestamp, Value, schedule::Schedule};
+use catena_core::{
+    Chain, ExecutionId, ScheduleId, StepIx, Timestamp, Value, chain::Part, rerun::Again, schedule::Schedule,
+};
 use catena_store::{Actor, InboxCommand, StepFile, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// Programs of different protocols do not talk.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 pub(super) const SOCKET: &str = "catena.sock";
 /// The longest message: a definition with all its step files.
 pub(super) const MESSAGE_MAX: u64 = 64 * 1024 * 1024;
@@ -148,6 +150,12 @@ pub(super) struct StartDto {
     params: BTreeMap<String, Json>,
     key: Option<String>,
     actor: Actor,
+    #[serde(default)]
+    part: Option<Part>,
+    #[serde(default)]
+    pins: Vec<(StepIx, Json)>,
+    #[serde(default)]
+    rerun: Option<(ExecutionId, Again)>,
 }
 
 impl From<StartRequest> for StartDto {
@@ -159,6 +167,9 @@ impl From<StartRequest> for StartDto {
             params: request.params.into_iter().map(|(name, value)| (name, value.as_json().clone())).collect(),
             key: request.key,
             actor: request.actor,
+            part: request.part,
+            pins: request.pins.into_iter().map(|(step, value)| (step, value.as_json().clone())).collect(),
+            rerun: request.rerun,
         }
     }
 }
@@ -170,7 +181,9 @@ impl StartDto {
             self.files.iter().map(|text| STANDARD.decode(text).map(StepFile::new)).collect();
         let version = Arc::new(Version::new(self.chain, self.source, files?));
         let params = self.params.into_iter().map(|(name, json)| (name, Value::from(json))).collect();
-        Ok(StartRequest { version, params, key: self.key, actor: self.actor })
+        let pins = self.pins.into_iter().map(|(step, json)| (step, Value::from(json))).collect();
+        let Self { key, actor, part, rerun, .. } = self;
+        Ok(StartRequest { version, params, key, actor, part, pins, rerun })
     }
 }
 
@@ -185,7 +198,7 @@ pub(super) struct ScheduleDto {
 impl From<ScheduleRequest> for ScheduleDto {
     fn from(request: ScheduleRequest) -> Self {
         let ScheduleRequest { version, schedules, params, actor, begin } = request;
-        let start = StartRequest { version, params, key: None, actor }.into();
+        let start = StartRequest::new(version, params, actor).into();
         Self { start, schedules, begin }
     }
 }

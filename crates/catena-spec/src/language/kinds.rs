@@ -156,7 +156,7 @@ const WAIT_KEYS: Object = Object {
     keys: &[
         key("for", Shape::Expr, "a duration, or an expression that gives one"),
         key("until", Shape::Expr, "an instant, or an expression that gives one"),
-        key("signal", Shape::Text, "the name of a signal").later(),
+        key("signal", Shape::Text, "the name of a signal"),
         key(
             "approval",
             Shape::Object(&Object {
@@ -176,9 +176,8 @@ const WAIT_KEYS: Object = Object {
                 rules: &[],
             }),
             "a person's answer",
-        )
-        .later(),
-        key("timeout", Shape::Time, "how long a signal is waited for").later(),
+        ),
+        key("timeout", Shape::Time, "how long a signal is waited for"),
     ],
     rules: &[Rule::ExactlyOne(&["for", "until", "signal", "approval"])],
 };
@@ -258,7 +257,7 @@ pub const KINDS: &[Kind] = &[
     )
     .needs(&["task_description"])
     .later(),
-    kind("chain", Family::Attempt, Shape::Text, "runs another chain, as an execution of its own").later(),
+    kind("chain", Family::Attempt, Shape::Text, "runs another chain, as an execution of its own"),
     kind("wait", Family::Pure, WAIT, "waits for a time, a signal or a person; costs no attempt and no slot"),
     kind("notify", Family::Attempt, Shape::Data, "sends a message").later(),
     kind(
@@ -275,8 +274,8 @@ pub const KINDS: &[Kind] = &[
         Shape::Object(&Object { what: "`for_each`", keys: FOR_EACH_KEYS, rules: &[] }),
         "the same steps once for each item",
     ),
-    kind("end", Family::Pure, END, "ends the chain, from any depth").later(),
-    kind("fail", Family::Pure, FAIL, "ends the chain as failed, from any depth").later(),
+    kind("end", Family::Pure, END, "ends the chain, from any depth"),
+    kind("fail", Family::Pure, FAIL, "ends the chain as failed, from any depth"),
     kind(
         "settings",
         Family::Attempt,

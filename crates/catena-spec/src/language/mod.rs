@@ -124,7 +124,11 @@ pub enum On {
     Any,
     /// Steps that run something and may fail.
     Work,
-    /// Steps that make attempts; on blocks it comes later.
+    /// The same, and these kinds.
+    WorkOr(&'static [&'static str]),
+    /// Steps that can have an effect: beside any other it is an error.
+    Effect,
+    /// Steps that make attempts.
     Attempt,
     /// Steps that start a process of the user's.
     Process,
@@ -212,10 +216,6 @@ const fn word(name: &'static str) -> Word {
     Word { name, since: Since::Now }
 }
 
-const fn later_word(name: &'static str) -> Word {
-    Word { name, since: Since::Later }
-}
-
 pub(crate) fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
     keys.iter().find(|key| key.name == name)
 }
@@ -241,6 +241,9 @@ impl On {
         let does_something = match self {
             On::Any => true,
             On::Work => kind.family != Family::Pure,
+            On::WorkOr(names) => kind.family != Family::Pure || names.contains(&kind.name),
+            // Lowering refuses it where there is none, with the place of the kind.
+            On::Effect => true,
             On::Attempt if kind.family == Family::Block => return Fit::Later,
             On::Attempt => kind.family != Family::Pure,
             // What starts processes in another way may well have them, and says so when it comes.

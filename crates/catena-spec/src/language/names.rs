@@ -26,7 +26,6 @@ pub const PROVIDED_NAMES: &[(&str, Since)] = &[
     ("execution", Since::Now),
     ("chain", Since::Now),
     ("now", Since::Now),
-    ("loop", Since::Later),
     ("secrets", Since::Now),
     ("state", Since::Later),
     ("date", Since::Now),

@@ -1,6 +1,6 @@
 //! The objects inside a step or a chain: retries, timeouts, loops, dependencies, schedules.
 
-use super::{Key, Keys, Object, Rule, Shape, Word, key, later_word, word};
+use super::{Key, Keys, Object, Rule, Shape, Word, key, word};
 use crate::limits;
 
 pub(super) const ANY_COUNT: Shape = Shape::Count { least: 1, most: u32::MAX as u64 };
@@ -14,7 +14,7 @@ pub const JSON_TYPES: &[&str] = &["string", "number", "integer", "boolean", "arr
 
 /// What a step may ask for in `error_policy`.
 pub const POLICIES: &[Word] =
-    &[word("stop"), word("continue"), word("retry"), later_word("alternative"), word("rollback")];
+    &[word("stop"), word("continue"), word("retry"), word("alternative"), word("rollback")];
 
 pub(super) const RETRY: Shape = Shape::Object(&Object {
     what: "`retry_config`",
@@ -200,6 +200,18 @@ pub(super) const SCHEDULE: Shape = Shape::Object(&Object {
     ],
     rules: &[],
 });
+
+pub(super) const CACHE: Shape = Shape::OneOf(&[
+    Shape::Bool,
+    Shape::Object(&Object {
+        what: "`cache`",
+        keys: &[
+            key("files", TEXT_OR_TEXTS, "files and globs whose content counts as input"),
+            key("ttl", Shape::Time, "how old a result may be"),
+        ],
+        rules: &[],
+    }),
+]);
 
 pub(super) const CONCURRENCY: Shape = Shape::OneOf(&[
     ANY_COUNT,

@@ -2,7 +2,9 @@
 
 use super::{
     Key, Keys, On, Shape, key,
-    objects::{DEPENDS_ON, ENV, FLOW, JOIN, NEXT_LOGIC, POLICIES, REPEAT, RETRY, TEXT_OR_TEXTS, TIMEOUT},
+    objects::{
+        CACHE, DEPENDS_ON, ENV, FLOW, JOIN, NEXT_LOGIC, POLICIES, REPEAT, RETRY, TEXT_OR_TEXTS, TIMEOUT,
+    },
     word,
 };
 use crate::limits;
@@ -34,23 +36,22 @@ pub const STEP_KEYS: &[Key] = &[
         "a JSON Schema of the result: a result that does not fit fails the step, and expressions are checked against it",
     )
     .on(On::Attempt),
-    key("depends_on", DEPENDS_ON, "the steps that must have ended before this one starts").later(),
-    key("join", JOIN, "how many of them").default("all").later(),
+    key("depends_on", DEPENDS_ON, "the steps that must have ended before this one starts"),
+    key("join", JOIN, "how many of them").default("all"),
     key("when", Shape::Expr, "the step is skipped where it does not hold"),
     key("next_step_logic", NEXT_LOGIC, "where to go after the step"),
     key("run_next_after", Shape::Duration, "a pause before the next step of the block").default("0"),
-    key("repeat_config", REPEAT, "repeats the step").on(On::Work).later(),
-    key("retry_config", RETRY, "repeats failed attempts").on(On::Attempt),
+    key("repeat_config", REPEAT, "repeats the step").on(On::Work),
+    key("retry_config", RETRY, "repeats failed attempts; on a block, all of it").on(On::Work),
     key("timeout", TIMEOUT, "limits each attempt; on a block, all that it has in it").on(On::Work),
-    key("error_policy", Shape::Word(POLICIES), "what a failure does").default("stop").on(On::Work),
+    key("error_policy", Shape::Word(POLICIES), "what a failure does").default("stop").on(On::WorkOr(&["wait", "set"])),
     key(
         "alternative",
         Shape::Step,
         "runs after a failure and gives the result, with `error_policy: alternative`",
     )
-    .on(On::Work)
-    .later(),
-    key("undo", Shape::Undo, "the steps that take a visit's effect back").on(On::Work),
+    .on(On::WorkOr(&["wait", "set"])),
+    key("undo", Shape::Undo, "the steps that take a visit's effect back").on(On::Effect),
     key(
         "effect",
         Shape::Word(&[word("idempotent"), word("at_most_once")]),
@@ -58,17 +59,16 @@ pub const STEP_KEYS: &[Key] = &[
     )
     .default("idempotent")
     .on(On::ProcessOr(&["http"])),
-    key("cache", Shape::Data, "reuses an earlier result for the same input").later(),
-    key("pool", Shape::Text, "the pool of slots that the step takes one of").later(),
+    key("cache", CACHE, "reuses an earlier result for the same input").on(On::Attempt),
+    key("pool", Shape::Text, "the pool of slots that the step takes one of").on(On::Attempt),
     key("sandbox", Shape::Constant, "what the process may touch").later(),
     key("notify", Shape::Data, "who is told of the step's end").later(),
     key("wait", Shape::Bool, "whether a `chain` step waits for the end of its execution")
         .default("true")
-        .on(On::Kinds(&["chain"]))
-        .later(),
-    key("fail_fast", Shape::Bool, "whether a failure cancels what runs beside it").default("true").later(),
+        .on(On::Kinds(&["chain"])),
+    key("fail_fast", Shape::Bool, "whether a failure cancels what runs beside it").default("true"),
     key("flow", FLOW, "whether the steps of a block run in order or by what they depend on")
-        .default("sequence").later(),
+        .default("sequence"),
     key("raw", Shape::Bool, "the step's texts are not searched for expressions").default("false"),
     key("context", Shape::Bool, "whether `CATENA_CONTEXT` is written for the process")
         .default("false")
@@ -98,6 +98,5 @@ pub const STEP_KEYS: &[Key] = &[
         Shape::Count { least: 1, most: limits::MAX_VISITS },
         "how often the step may be visited",
     )
-    .default("1000")
-    .later(),
+    .default("1000"),
 ];

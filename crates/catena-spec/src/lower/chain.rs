@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catena_core::chain::{ChainName, Draft, Param, ParamProblem, StepDraft};
+use catena_core::chain::{ChainName, Concurrency, Draft, Handlers, Overload, Param, ParamProblem, StepDraft};
 use catena_core::retry::Retry;
 use catena_core::value::Value as CoreValue;
 
@@ -22,7 +22,7 @@ use crate::problem::Problems;
 use crate::source::{Source, Span};
 
 /// The keys of a chain whose blocks run after an outcome.
-const HANDLERS: &[&str] = &["on_failure", "on_success", "finally"];
+const HANDLERS: [&str; 3] = ["on_failure", "on_success", "finally"];
 
 /// Lowers the tree. The chain is there only if nothing in it is wrong and all of it runs in this version.
 pub(crate) fn lower(node: &Node, source: &Source, files: &dyn Files, problems: &mut Problems) -> Lowered {
@@ -79,7 +79,8 @@ impl Context<'_> {
         let Some(steps) = node.get("steps").and_then(|entry| entry.value.as_list()) else {
             return (None, None);
         };
-        let handlers: Vec<&Node> = HANDLERS.iter().filter_map(|key| Some(&node.get(key)?.value)).collect();
+        let handlers: Vec<_> =
+            HANDLERS.into_iter().filter_map(|key| Some((key, &node.get(key)?.value))).collect();
         self.default_policy = node.get("error_policy").and_then(|entry| self.text(&entry.value));
         let mut outline = outline(steps, &handlers, self);
         outline.steps.flow = node.get("flow").map(|entry| &entry.value);
@@ -108,8 +109,12 @@ impl Context<'_> {
         self.scope.enter(inputs);
         let env = node.get("env").map(|entry| self.env(&entry.value));
         let steps = self.block(&outline.steps);
-        let output = self.at_the_end(node, outline);
+        let (output, handlers) = self.at_the_end(node, outline);
         self.scope.leave();
+        let concurrency = node.get("concurrency").map(|entry| self.concurrency(&entry.value));
+        let max_parallel = node.get("max_parallel").map(|entry| entry.value.as_count());
+        let on_cancel = node.get("on_cancel").and_then(|entry| self.text(&entry.value));
+        let flow = node.get("flow").map(|entry| self.flow(&entry.value));
         let (policy, retry) = (lift(policy)?, lift(retry)?);
         let mut steps = steps?;
         retry_top_level(&mut steps, policy, retry);
@@ -123,6 +128,12 @@ impl Context<'_> {
             error_policy: policy.map(WrittenPolicy::last),
             output: lift(output)?,
             timeout_ms: lift(timeout)?,
+            max_parallel: lift(max_parallel)?,
+            concurrency: lift(concurrency)?,
+            cancel_undoes: on_cancel.is_some_and(|text| text.eq_ignore_ascii_case("rollback")),
+            flow: lift(flow)?,
+            lets_finish: node.get("fail_fast").is_some_and(|entry| entry.value.as_bool() == Some(false)),
+            handlers: handlers?,
             ..Draft::new(name?, steps)
         })
     }
@@ -132,7 +143,7 @@ impl Context<'_> {
         &mut self,
         node: &Node,
         outline: &ChainOutline<'_>,
-    ) -> Option<Option<catena_core::template::Template>> {
+    ) -> (Option<Option<catena_core::template::Template>>, Option<Handlers<Vec<StepDraft>>>) {
         let frame = self.frame_of(&outline.steps);
         self.scope.enter(frame);
         self.scope.at(Here::End);
@@ -143,11 +154,39 @@ impl Context<'_> {
                 self.check_within(&entry.value, &key.shape);
             }
         }
-        for handler in &outline.handlers {
-            self.block(handler);
-        }
+        let handlers = self.handlers(outline);
         self.scope.leave();
-        output
+        (output, handlers)
+    }
+
+    fn handlers(&mut self, outline: &ChainOutline<'_>) -> Option<Handlers<Vec<StepDraft>>> {
+        let lowered: Vec<_> = outline.handlers.iter().map(|(key, block)| (*key, self.block(block))).collect();
+        let mut handlers = Handlers::default();
+        for (key, steps) in lowered {
+            let slot = match key {
+                "on_failure" => &mut handlers.on_failure,
+                "on_success" => &mut handlers.on_success,
+                _ => &mut handlers.finally,
+            };
+            *slot = Some(steps?);
+        }
+        Some(handlers)
+    }
+
+    /// How many executions run at once, alone or with what becomes of one more.
+    fn concurrency(&mut self, node: &Node) -> Option<Concurrency> {
+        if let Some(limit) = node.as_count() {
+            return Some(Concurrency { limit, policy: Overload::default() });
+        }
+        let policy = match node.get("policy") {
+            None => Overload::default(),
+            Some(entry) => match self.text(&entry.value)?.to_lowercase().as_str() {
+                "skip" => Overload::Skip,
+                "cancel_running" => Overload::CancelRunning,
+                _ => Overload::Queue,
+            },
+        };
+        Some(Concurrency { limit: node.get("limit")?.value.as_count()?, policy })
     }
 
     fn name(&mut self, node: &Node) -> Option<ChainName> {

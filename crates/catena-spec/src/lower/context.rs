@@ -63,11 +63,6 @@ impl<'a> Context<'a> {
         self.problems.add(problem);
     }
 
-    /// Something of the language that this version does not run yet.
-    pub(crate) fn not_yet(&mut self, span: Span, name: &str) {
-        self.add(crate::structure::key_later(span, name));
-    }
-
     /// A problem that needs no more than its sentence.
     pub(crate) fn say(&mut self, code: Code, span: Span, message: impl Into<String>) {
         self.add(Problem::new(code, span, message));

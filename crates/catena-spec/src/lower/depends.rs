@@ -1,9 +1,12 @@
 //! `depends_on`: the steps it names must exist in the same block, and nothing may wait for itself.
 
+use catena_core::chain::{Dependencies, Join, On};
+
 use super::context::Context;
 use super::outline::{BlockOutline, StepOutline};
+use super::process::lift;
 use crate::code::Code;
-use crate::node::{Node, Value};
+use crate::node::{Entry, Node, Value};
 use crate::problem::Problem;
 use crate::suggest::did_you_mean;
 
@@ -25,6 +28,57 @@ impl<'n> StepOutline<'n> {
 }
 
 impl Context<'_> {
+    /// `depends_on` and `join` of a step. What they name is checked with the whole block.
+    pub(crate) fn depends(&mut self, step: &StepOutline<'_>, is_graph: bool) -> Option<Dependencies> {
+        let nodes = step.dependencies();
+        if !is_graph {
+            if let Some(entry) = step.get("depends_on").filter(|_| !nodes.is_empty()) {
+                self.idle(entry, "in a sequence a step waits for the one before it and for nothing else");
+            }
+            return Some(Dependencies::default());
+        }
+        let join = step.get("join").map(|entry| self.join(entry, nodes.len()));
+        let need = |node: &&Node| {
+            let id = self.index.find(&self.dependency_name(node)?)?.0.clone();
+            let on = match self.dependency_on(node).as_str() {
+                "failed" => On::Failed,
+                "skipped" => On::Skipped,
+                "ended" => On::Ended,
+                _ => On::Completed,
+            };
+            Some((id, on))
+        };
+        let needs: Option<Vec<_>> = nodes.iter().map(need).collect();
+        Some(Dependencies { needs: needs?, join: lift(join)?.unwrap_or_default() })
+    }
+
+    fn join(&mut self, entry: &Entry, dependencies: usize) -> Option<Join> {
+        if dependencies == 0 {
+            self.idle(entry, "it says how many of the steps in `depends_on` are waited for");
+            return Some(Join::All);
+        }
+        match entry.value.as_count() {
+            None if self.text(&entry.value)?.eq_ignore_ascii_case("any") => Some(Join::Count(1)),
+            None => Some(Join::All),
+            Some(count) if count as usize > dependencies => {
+                let message =
+                    format!("`join` asks for {count} dependencies, and the step has {dependencies}");
+                let problem = Problem::new(Code::JoinImpossible, entry.value.span, message)
+                    .label("can never be met")
+                    .help(format!("ask for {dependencies} at the most, or for `all`"));
+                self.add(problem);
+                None
+            }
+            Some(count) => Some(Join::Count(count)),
+        }
+    }
+
+    pub(crate) fn idle(&mut self, entry: &Entry, help: &str) {
+        let message = format!("`{}` does nothing here", entry.key.text);
+        let problem = Problem::new(Code::IdleKey, entry.key.span, message).label("does nothing");
+        self.add(problem.help(help));
+    }
+
     /// The step that a dependency names.
     pub(crate) fn dependency_name(&self, node: &Node) -> Option<String> {
         let named = match &node.value {

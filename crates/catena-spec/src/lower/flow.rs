@@ -1,8 +1,12 @@
 //! Where a step goes next, and the kinds that hold blocks.
 
-use catena_core::chain::{Branch, NextLogic, Repeat, StepDraft, Target, WaitFor, Work};
+use catena_core::chain::{
+    Branch, EndStep, FailStep, Flow, Interval, Iterations, IterationsStop, NextLogic, Repeat, StepDraft,
+    Target, WaitFor, Work,
+};
 use catena_core::expr::Expr;
 use catena_core::ids::StepId;
+use catena_core::status::End;
 
 use super::context::Context;
 use super::outline::{Body, StepOutline};
@@ -84,10 +88,84 @@ impl Context<'_> {
         let wait_for = node.get("wait_for").map(|entry| self.wait_for(&entry.value, count));
         let branches: Vec<_> = step.bodies.iter().map(|body| self.branch(body)).collect();
         let branches: Option<Vec<_>> = branches.into_iter().collect();
-        if let Some(entry) = node.get("cancel_rest").filter(|entry| entry.value.as_bool() == Some(false)) {
-            self.not_yet(entry.value.span, "cancel_rest: false");
+        let keeps_rest = node.get("cancel_rest").is_some_and(|entry| entry.value.as_bool() == Some(false));
+        let wait_for = lift(wait_for)?.unwrap_or(WaitFor::All);
+        Some(Work::Parallel { branches: branches?, wait_for, keeps_rest })
+    }
+
+    /// `end`: a status alone, or an object.
+    pub(crate) fn end(&mut self, node: &Node) -> Option<Work<Drafts>> {
+        let status = match node.as_object() {
+            Some(_) => {
+                node.get("status").map_or(Some("completed".to_owned()), |entry| self.text(&entry.value))
+            }
+            None => self.text(node),
+        };
+        let status = match status?.to_lowercase().as_str() {
+            "completed" => End::Completed,
+            "failed" => End::Failed,
+            "cancelled" => End::Cancelled,
+            _ => return None,
+        };
+        let output = node.get("output").map(|entry| self.template(&entry.value));
+        Some(Work::End(EndStep { status, output: lift(output)? }))
+    }
+
+    /// `fail`: a message alone, or an object.
+    pub(crate) fn fail(&mut self, node: &Node) -> Option<Work<Drafts>> {
+        if node.as_object().is_none() {
+            return Some(Work::Fail(FailStep { kind: "failed".to_owned(), message: self.template(node)? }));
         }
-        Some(Work::Parallel { branches: branches?, wait_for: lift(wait_for)?.unwrap_or(WaitFor::All) })
+        let kind = match node.get("type") {
+            None => Some("failed".to_owned()),
+            Some(entry) => self.fail_type(&entry.value),
+        };
+        let message = node.get("message").and_then(|entry| self.template(&entry.value));
+        Some(Work::Fail(FailStep { kind: kind?, message: message? }))
+    }
+
+    /// What a person says of an execution, no step can say.
+    fn fail_type(&mut self, node: &Node) -> Option<String> {
+        let text = self.full_text(node)?;
+        if text == "given_up" {
+            let message = "`given_up` is what a person does with an execution";
+            let problem = Problem::new(Code::NotOneOf, node.span, message).label("not for a step");
+            self.add(problem.help("give the failure a type of your own"));
+            return None;
+        }
+        Some(text)
+    }
+
+    pub(crate) fn flow(&self, node: &Node) -> Option<Flow> {
+        match self.text(node)?.to_lowercase().as_str() {
+            "graph" => Some(Flow::Graph),
+            "sequence" => Some(Flow::Sequence),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn iterations(&mut self, node: &Node) -> Option<Iterations> {
+        let interval = node.get("interval").map(|entry| self.interval(&entry.value));
+        let until = node.get("until").map(|entry| self.expr(&entry.value).map(IterationsStop::Until));
+        let while_ = node.get("while").map(|entry| self.expr(&entry.value).map(IterationsStop::While));
+        let count_max = node.get("max_iterations").map(|entry| entry.value.as_count());
+        let factor = node.get("backoff_factor").map_or(Some(1.0), |entry| entry.value.as_number());
+        let interval_max = node.get("max_interval").map(|entry| entry.value.as_duration_ms());
+        Some(Iterations {
+            stop: lift(until)?.or(lift(while_)?),
+            count_max: lift(count_max)?,
+            interval: lift(interval)?.unwrap_or_default(),
+            backoff_factor: factor?,
+            interval_max_ms: lift(interval_max)?,
+        })
+    }
+
+    /// A duration, or an expression that gives one.
+    fn interval(&mut self, node: &Node) -> Option<Interval> {
+        match node.as_duration_ms() {
+            Some(ms) => Some(Interval::Ms(ms)),
+            None => self.expr(node).map(Interval::Expr),
+        }
     }
 
     fn wait_for(&mut self, node: &Node, branches: usize) -> Option<WaitFor> {

@@ -51,7 +51,8 @@ impl Context<'_> {
             let waits_for = block.steps.iter().map(|step| self.waits_for(step, &find)).collect();
             return Order::graph(waits_for);
         }
-        if !block.steps.iter().any(|step| step.get("next_step_logic").is_some()) {
+        let leaves = |step: &StepOutline<'_>| step.get("next_step_logic").is_some() || ends_the_chain(step);
+        if !block.steps.iter().any(leaves) {
             return Order::Line;
         }
         let goes_to = |(at, step)| self.goes_to(at, step, block.steps.len(), &find);
@@ -66,6 +67,9 @@ impl Context<'_> {
         end: usize,
         find: &dyn Fn(&str) -> Option<usize>,
     ) -> Vec<usize> {
+        if ends_the_chain(step) {
+            return Vec::new();
+        }
         let Some(logic) = step.get("next_step_logic").map(|entry| &entry.value) else { return vec![at + 1] };
         let place = |entry: &Entry| self.text(&entry.value).and_then(|text| find(&text)).unwrap_or(end);
         let conditions = logic.get("conditions").and_then(|entry| entry.value.as_list()).unwrap_or_default();
@@ -104,10 +108,16 @@ impl Context<'_> {
     }
 
     /// How the step that a dependency names must have ended.
-    fn dependency_on(&self, node: &Node) -> String {
+    pub(crate) fn dependency_on(&self, node: &Node) -> String {
         let written = node.get("on").and_then(|entry| self.text(&entry.value));
         written.map_or_else(|| "completed".to_owned(), |text| text.to_lowercase())
     }
+}
+
+/// Whether nothing comes after the step: it ends the chain whatever is the case.
+fn ends_the_chain(step: &StepOutline<'_>) -> bool {
+    let ends = step.kind.is_some_and(|(kind, _)| matches!(kind.name, "end" | "fail"));
+    ends && step.get("when").is_none()
 }
 
 /// What a step says its result looks like.

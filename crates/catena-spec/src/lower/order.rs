@@ -99,6 +99,19 @@ impl Order {
         Order::Jumps(Ways { next, seen: RefCell::default(), looked_at: Cell::new(0) })
     }
 
+    /// The places that nothing leads to.
+    pub(crate) fn unreachable(&self) -> Vec<usize> {
+        let Order::Jumps(ways) = self else { return Vec::new() };
+        let mut seen = vec![false; ways.next.len() + 1];
+        let mut open = vec![0];
+        while let Some(place) = open.pop() {
+            if !std::mem::replace(&mut seen[place], true) {
+                open.extend(ways.next.get(place).into_iter().flatten());
+            }
+        }
+        (0..ways.next.len()).filter(|place| !seen[*place]).collect()
+    }
+
     /// What is known of what any of these steps has left, each of which leaves the same thing.
     pub(crate) fn relation(&self, steps: &[usize], here: Here) -> Relation {
         match (self, here) {

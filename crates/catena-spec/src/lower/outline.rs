@@ -112,22 +112,23 @@ impl StepIndex {
 pub(crate) struct ChainOutline<'n> {
     pub(crate) steps: BlockOutline<'n>,
     /// What runs after an outcome, in the order of the text.
-    pub(crate) handlers: Vec<BlockOutline<'n>>,
+    pub(crate) handlers: Vec<(&'static str, BlockOutline<'n>)>,
 }
 
 /// Draws the outline of the chain's steps and fills the index.
 pub(crate) fn outline<'n>(
     steps: &'n [Node],
-    handlers: &[&'n Node],
+    handlers: &[(&'static str, &'n Node)],
     ctx: &mut Context<'_>,
 ) -> ChainOutline<'n> {
     let mut outliner = Outliner { ctx, owners: Vec::new(), explicit: BTreeMap::new() };
     let mut steps = outliner.block(steps, None);
-    let mut handlers: Vec<_> = handlers.iter().filter_map(|node| outliner.list(node, None)).collect();
+    let mut handlers: Vec<_> =
+        handlers.iter().filter_map(|(key, node)| Some((*key, outliner.list(node, None)?))).collect();
     let index = StepIndex { owners: outliner.owners, ..StepIndex::default() };
     let mut numbering = Numbering { taken: outliner.explicit, last: BTreeMap::new(), index };
     numbering.block(&mut steps);
-    handlers.iter_mut().for_each(|block| numbering.block(block));
+    handlers.iter_mut().for_each(|(_, block)| numbering.block(block));
     ctx.index = numbering.index;
     ChainOutline { steps, handlers }
 }

@@ -18,6 +18,10 @@ pub(crate) enum WrittenPolicy {
 }
 
 impl WrittenPolicy {
+    pub(crate) fn is_alternative(self) -> bool {
+        self == WrittenPolicy::Ends(ErrorPolicy::Alternative)
+    }
+
     /// What is left to do when there are no attempts left.
     pub(crate) fn last(self) -> ErrorPolicy {
         match self {
@@ -34,6 +38,7 @@ impl Context<'_> {
         Some(match word.name {
             "continue" => WrittenPolicy::Ends(ErrorPolicy::Continue),
             "rollback" => WrittenPolicy::Ends(ErrorPolicy::Rollback),
+            "alternative" => WrittenPolicy::Ends(ErrorPolicy::Alternative),
             "retry" => WrittenPolicy::Retry,
             _ => WrittenPolicy::Ends(ErrorPolicy::Stop),
         })

@@ -18,6 +18,9 @@ pub(crate) const LOOP_NAME: &str = "loop";
 /// What the steps of an undo see of the visit that they take back.
 pub(crate) const UNDO_NAMES: [&str; 2] = ["result", "input"];
 
+/// What an alternative sees of the failure that it stands in for.
+pub(crate) const ALTERNATIVE_NAMES: [&str; 1] = ["error"];
+
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     /// Outermost first.
@@ -176,7 +179,7 @@ impl Scope {
 
     /// Moves on to a place of the innermost block.
     pub(crate) fn at(&mut self, here: Here) {
-        if let Some(frame) = self.frames.last_mut() {
+        if let Some(frame) = self.frames.iter_mut().rev().find(|frame| frame.block.is_some()) {
             frame.here = here;
         }
     }
@@ -219,6 +222,11 @@ impl Scope {
             (Relation::Perhaps(doubt), _) => Ok(Some(doubt)),
             (Relation::After, _) => Err(()),
         })
+    }
+
+    /// The places of the innermost block that nothing leads to.
+    pub(crate) fn unreachable(&self) -> Vec<usize> {
+        self.frames.last().map(|frame| frame.order.unreachable()).unwrap_or_default()
     }
 
     /// Whether this place is among the steps of the chain, and in no handler.

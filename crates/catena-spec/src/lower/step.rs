@@ -2,20 +2,30 @@
 
 use std::sync::Arc;
 
-use catena_core::chain::{CodeLanguage, EffectKind, StepDraft, Undo, Work};
+use catena_core::chain::{Cache, CodeLanguage, EffectKind, ErrorPolicy, Pool, StepDraft, Undo, Work};
 use catena_core::retry::Retry;
 
 use super::context::Context;
 use super::order::Here;
-use super::outline::{BlockOutline, StepOutline};
+use super::outline::{BlockOutline, Role, StepOutline};
 use super::policy::WrittenPolicy;
 use super::process::lift;
-use super::scope::{Frame, UNDO_NAMES};
+use super::scope::{ALTERNATIVE_NAMES, Frame, LOOP_NAME, UNDO_NAMES};
 use super::script_argument::Reads;
 use crate::code::Code;
-use crate::language::{Key, Kind, STEP_KEYS, Shape, Since, find};
+use crate::language::{Family, Key, Kind, STEP_KEYS, Shape, Since, find};
 use crate::node::Node;
 use crate::problem::Problem;
+
+/// What a step needs to know of the block that it stands in.
+#[derive(Clone, Copy)]
+struct Around {
+    number: usize,
+    /// Its steps run by what they depend on.
+    is_graph: bool,
+    /// It belongs to an undo or a handler.
+    is_aside: bool,
+}
 
 impl Context<'_> {
     /// The steps of a block, with the names that they leave for each other. None if any of them is broken, or is of a
@@ -25,11 +35,17 @@ impl Context<'_> {
         let frame = self.frame_of(block);
         self.scope.enter(frame);
         let mut steps: Vec<Option<StepDraft>> = Vec::with_capacity(block.steps.len());
+        self.check_reach(block);
+        let around = Around {
+            number: block.number,
+            is_graph: self.is_graph(block),
+            is_aside: self.is_aside(block.number),
+        };
         for (position, step) in block.steps.iter().enumerate() {
             self.scope.at(Here::At(position));
             let is_raw = step.get("raw").is_some_and(|entry| entry.value.as_bool() == Some(true));
             let outside = (std::mem::replace(&mut self.is_raw, is_raw), self.guards.len());
-            steps.push(self.step(step, position, block));
+            steps.push(self.step(step, position, around));
             self.is_raw = outside.0;
             self.guards.truncate(outside.1);
         }
@@ -37,12 +53,11 @@ impl Context<'_> {
         steps.into_iter().collect()
     }
 
-    fn step(
-        &mut self,
-        step: &StepOutline<'_>,
-        position: usize,
-        block: &BlockOutline<'_>,
-    ) -> Option<StepDraft> {
+    fn step(&mut self, step: &StepOutline<'_>, position: usize, around: Around) -> Option<StepDraft> {
+        let repeats = step.get("repeat_config").is_some();
+        if repeats {
+            self.scope.enter(Frame::of([LOOP_NAME]));
+        }
         let when = step.get("when").map(|entry| self.expr(&entry.value));
         let guard = step.get("when").and_then(|entry| self.text(&entry.value));
         self.guards.extend(guard);
@@ -50,16 +65,23 @@ impl Context<'_> {
         let description = step.get("description").map(|entry| self.text(&entry.value));
         let output_key = step.get("output_key").map(|entry| self.text(&entry.value));
         let output = step.get("output").map(|entry| Arc::new(entry.value.to_json()));
-        self.later_keys(step, position);
-        if let Some(alternative) = &step.alternative {
-            self.block(alternative);
+        self.later_keys(step);
+        let cache = step.get("cache").map(|entry| self.cache(&entry.value));
+        let pool = step.get("pool").map(|entry| self.full_text(&entry.value));
+        // Whether to go on is asked when an iteration has left its result.
+        self.scope.at(Here::Behind(position));
+        let iterations = step.get("repeat_config").map(|entry| self.iterations(&entry.value));
+        self.scope.at(Here::At(position));
+        if repeats {
+            self.scope.leave();
         }
+        let alternative = step.alternative.as_ref().map(|block| self.alternative(block));
         // Where to go next, and how to take the step back, is asked when its own result is there.
         self.is_raw = false;
         self.scope.at(Here::Behind(position));
         let next = step.get("next_step_logic").map(|entry| {
-            self.no_jump_in_graph(entry, block);
-            self.next_logic(&entry.value, step, block.number)
+            self.no_jump_in_graph(entry, around);
+            self.next_logic(&entry.value, step, around.number)
         });
         let limits = step.get("timeout").map(|entry| self.limits(&entry.value, step));
         let delay = step.get("run_next_after").map(|entry| entry.value.as_duration_ms());
@@ -68,7 +90,23 @@ impl Context<'_> {
         let retry = step.get("retry_config").map(|entry| self.retry(&entry.value));
         self.scope.at(Here::Undoing(position));
         let undo = step.undo.as_ref().map(|undo| self.undo(undo, step));
+        self.effect_to_undo(step);
+        if around.is_aside {
+            self.end_aside(step);
+        }
+        let depends = self.depends(step, around.is_graph);
+        let flow = step.get("flow").map(|entry| self.flow(&entry.value));
+        let visits_max = step.get("max_visits").map(|entry| entry.value.as_count());
+        let alternative = lift(alternative)?;
         let policy = lift(policy)?;
+        if let Some(entry) =
+            step.get("alternative").filter(|_| policy.is_some_and(|one| !one.is_alternative()))
+        {
+            self.idle(entry, "it runs with `error_policy: alternative`");
+        }
+        // Who writes an alternative and nothing else means it.
+        let policy =
+            policy.or(alternative.is_some().then_some(WrittenPolicy::Ends(ErrorPolicy::Alternative)));
         let limits = lift(limits)?.unwrap_or_default();
         let retry = lift(retry)?.or_else(|| default_retry(policy));
         Some(StepDraft {
@@ -85,6 +123,14 @@ impl Context<'_> {
             effect,
             next: lift(next)?,
             delay_next_ms: lift(delay)?.unwrap_or(0),
+            depends: depends?,
+            flow: lift(flow)?,
+            lets_finish: step.get("fail_fast").is_some_and(|entry| entry.value.as_bool() == Some(false)),
+            visits_max: lift(visits_max)?,
+            iterations: lift(iterations)?,
+            alternative,
+            cache: lift(cache)?.flatten(),
+            pool: lift(pool)?.map(|name| Pool::new(&name)),
             ..StepDraft::new(step.id().clone(), work?)
         })
     }
@@ -102,6 +148,9 @@ impl Context<'_> {
             "steps" => self.group(step),
             "parallel" => self.parallel(node, step),
             "for_each" => self.for_each(node, step),
+            "chain" => self.call(node, step),
+            "end" => self.end(node),
+            "fail" => self.fail(node),
             "python" => self.code_text(CodeLanguage::Python, node, step),
             "javascript" => self.code_text(CodeLanguage::JavaScript, node, step),
             "code" => self.code(node, step),
@@ -137,28 +186,86 @@ impl Context<'_> {
         Some(Undo { block: block?, if_started: if_started? })
     }
 
+    /// The one step that stands in for another one.
+    fn alternative(&mut self, block: &BlockOutline<'_>) -> Option<Box<StepDraft>> {
+        self.scope.enter(Frame::of(ALTERNATIVE_NAMES));
+        let steps = self.block(block);
+        self.scope.leave();
+        steps?.pop().map(Box::new)
+    }
+
+    fn cache(&mut self, node: &Node) -> Option<Option<Cache>> {
+        if let Some(is_on) = node.as_bool() {
+            return Some(is_on.then(Cache::default));
+        }
+        let files = node.get("files").map(|entry| {
+            entry.value.one_or_more().iter().map(|file| self.full_text(file)).collect::<Option<Vec<_>>>()
+        });
+        let ttl = node.get("ttl").map(|entry| entry.value.as_duration_ms());
+        Some(Some(Cache { files: lift(files)?.unwrap_or_default(), ttl_ms: lift(ttl)? }))
+    }
+
+    /// What has no effect cannot be taken back.
+    fn effect_to_undo(&mut self, step: &StepOutline<'_>) {
+        let Some(undo) = step.get("undo") else { return };
+        let Some((kind, entry)) = step.kind.filter(|(kind, _)| kind.family == Family::Pure) else { return };
+        let message = format!("`{}` has no effect that could be taken back", kind.name);
+        let problem = Problem::new(Code::UndoOfNothing, undo.key.span, message)
+            .label("takes nothing back")
+            .related(entry.key.span, "the step's kind")
+            .help("leave it out, or put it on the step that changes something");
+        self.add(problem);
+    }
+
+    /// In an undo or a handler the end of the chain is known.
+    fn end_aside(&mut self, step: &StepOutline<'_>) {
+        let Some((_, entry)) = step.kind.filter(|(kind, _)| kind.name == "end") else { return };
+        let message = "an undo or a handler runs when the end of the chain is known, so it cannot end it";
+        let problem = Problem::new(Code::EndAside, entry.key.span, message).label("ends nothing");
+        self.add(problem.help("leave it out; the steps after it can be skipped with `when`"));
+    }
+
+    /// Whether a block belongs to an undo or a handler.
+    fn is_aside(&self, block: usize) -> bool {
+        let mut around = block;
+        while let Some(owner) = self.index.owner(around) {
+            if owner.role == Role::Undo {
+                return true;
+            }
+            around = owner.block;
+        }
+        around != 0
+    }
+
+    /// In a sequence that jumps every step must be on some way.
+    fn check_reach(&mut self, block: &BlockOutline<'_>) {
+        for position in self.scope.unreachable() {
+            let Some(step) = block.steps.get(position) else { continue };
+            let message = format!("nothing leads to the step `{}`", step.id());
+            let before =
+                block.steps[..position].iter().rev().find(|step| step.get("next_step_logic").is_some());
+            let mut problem = Problem::new(Code::Unreachable, step.place, message).label("never runs");
+            if let Some(entry) = before.and_then(|step| step.get("next_step_logic")) {
+                problem = problem.related(entry.key.span, "from here it always goes elsewhere");
+            }
+            self.add(problem.help("take the step out, or name it in the `next` or `default` of another one"));
+        }
+    }
+
     /// What stands in keys that come later is checked as far as expressions go.
-    fn later_keys(&mut self, step: &StepOutline<'_>, position: usize) {
+    fn later_keys(&mut self, step: &StepOutline<'_>) {
         for entry in step.entries {
             let key = find(STEP_KEYS, &entry.key.text).filter(|key| key.since == Since::Later);
             let is_kind = step.kind.is_some_and(|(kind, _)| kind.name == entry.key.text);
             // The alternative is a block of its own.
             if let Some(key) = key.filter(|key| !is_kind && !matches!(key.shape, Shape::Step)) {
-                match key.name {
-                    // Whether to go on is asked when an iteration has left its result.
-                    "repeat_config" => {
-                        self.scope.at(Here::Behind(position));
-                        self.check_within(&entry.value, &key.shape);
-                        self.scope.at(Here::At(position));
-                    }
-                    _ => self.check_within(&entry.value, &key.shape),
-                }
+                self.check_within(&entry.value, &key.shape);
             }
         }
     }
 
-    fn no_jump_in_graph(&mut self, entry: &crate::node::Entry, block: &BlockOutline<'_>) {
-        if self.is_graph(block) {
+    fn no_jump_in_graph(&mut self, entry: &crate::node::Entry, around: Around) {
+        if around.is_graph {
             let message = "a step of a graph cannot jump: its steps run by what they depend on";
             let problem = Problem::new(Code::JumpInGraph, entry.key.span, message);
             self.add(problem.help("use `depends_on` with `when`, or take `depends_on` out of this block"));

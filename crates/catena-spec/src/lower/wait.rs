@@ -1,7 +1,9 @@
 //! The kind `wait`, and what else of a step or a chain has to do with time.
 
 use catena_core::Timestamp;
-use catena_core::chain::{StepDraft, Wait, Work};
+use std::sync::Arc;
+
+use catena_core::chain::{Approval, CallStep, ChainName, OnTimeout, StepDraft, Wait, Work};
 use catena_core::expr::instant_of_text;
 
 use super::context::Context;
@@ -28,13 +30,63 @@ impl Context<'_> {
         }
         let time = node.get("for").map(|entry| self.wait_for_time(&entry.value));
         let until = node.get("until").map(|entry| self.wait_until(&entry.value));
-        // Signals and people come later; what can be checked of them is.
-        for key in ["approval"] {
-            if let Some(title) = node.get(key).and_then(|entry| entry.value.get("title")) {
-                self.template(&title.value);
-            }
+        let signal = node.get("signal").map(|entry| self.signal(&entry.value, node));
+        let approval = node.get("approval").map(|entry| self.approval(&entry.value));
+        if signal.is_none()
+            && let Some(entry) = node.get("timeout")
+        {
+            self.idle(entry, "it limits the wait for a signal; an approval has `expires`");
         }
-        Some(Work::Wait { wait: lift(time)?.or(lift(until)?)? })
+        let wait = lift(time)?.or(lift(until)?).or(lift(signal)?).or(lift(approval)?)?;
+        Some(Work::Wait { wait })
+    }
+
+    fn signal(&mut self, node: &Node, wait: &Node) -> Option<Wait> {
+        let timeout = wait.get("timeout").map(|entry| entry.value.as_duration_ms());
+        Some(Wait::Signal { name: self.full_text(node)?, timeout_ms: lift(timeout)? })
+    }
+
+    fn approval(&mut self, node: &Node) -> Option<Wait> {
+        let title = node.get("title").and_then(|entry| self.template(&entry.value));
+        let form = node.get("form").map(|entry| Arc::new(form(entry.value.to_json())));
+        let approvers = node.get("approvers").map(|entry| {
+            let names = entry.value.one_or_more().iter().map(|name| self.full_text(name));
+            names.collect::<Option<Vec<_>>>()
+        });
+        let expires = node.get("expires").map(|entry| entry.value.as_duration_ms());
+        let on_timeout = match node.get("on_timeout") {
+            None => OnTimeout::Fail,
+            Some(entry) => match self.text(&entry.value)?.to_lowercase().as_str() {
+                "approve" => OnTimeout::Approve,
+                "reject" => OnTimeout::Reject,
+                _ => OnTimeout::Fail,
+            },
+        };
+        if let Some(entry) = node.get("on_timeout").filter(|_| expires.is_none()) {
+            self.idle(entry, "a question without `expires` stands until it is answered");
+        }
+        Some(Wait::Approval(Box::new(Approval {
+            title: title?,
+            form,
+            approvers: lift(approvers)?.unwrap_or_default(),
+            expires_ms: lift(expires)?,
+            on_timeout,
+        })))
+    }
+
+    /// `chain`: another chain by its name.
+    pub(crate) fn call(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Work<Vec<StepDraft>>> {
+        let text = self.full_text(node)?;
+        let chain = match ChainName::parse(&text) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.say(Code::BadName, node.span, error.to_string());
+                None
+            }
+        };
+        let parameters = step.get("parameters").map(|entry| self.template(&entry.value));
+        let lets_go = step.get("wait").is_some_and(|entry| entry.value.as_bool() == Some(false));
+        Some(Work::Chain(CallStep { chain: chain?, parameters: lift(parameters)?, lets_go }))
     }
 
     /// A duration, or an expression that gives one.
@@ -95,4 +147,21 @@ impl Context<'_> {
         }
         Some(Limits { attempt_ms: lift(duration("attempt"))?, total_ms: lift(duration("total"))? })
     }
+}
+
+/// The schema of a form: as it stands, or made of one schema for each name. What has no default must be filled in.
+fn form(written: serde_json::Value) -> serde_json::Value {
+    let Some(fields) = written.as_object() else { return written };
+    let is_schema = fields.iter().any(|(key, value)| key == "properties" || !value.is_object());
+    if is_schema || fields.is_empty() {
+        return written;
+    }
+    let required: Vec<&String> =
+        fields.iter().filter(|(_, field)| field.get("default").is_none()).map(|(name, _)| name).collect();
+    serde_json::json!({
+        "type": "object",
+        "properties": fields,
+        "required": required,
+        "additionalProperties": false,
+    })
 }

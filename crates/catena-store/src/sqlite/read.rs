@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{SqliteStore, schedules, write::to_json};
 use crate::{
-    Actor, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, FireFilter, FireRow, Head,
-    InboxItem, Lease, ScheduleRow, StepFile, StepRow, Store, Version, VersionRow, codec,
+    Actor, Cached, ChainRow, Commit, Done, Entry, Error, ExecutionFilter, ExecutionRow, FireFilter, FireRow,
+    Head, InboxItem, Lease, ScheduleRow, StepFile, StepRow, Store, Version, VersionRow, codec,
 };
 
 impl Store for SqliteStore {
@@ -97,6 +97,31 @@ impl Store for SqliteStore {
             Ok(reader
                 .prepare_cached("SELECT seq, state FROM snapshots WHERE execution = ?")?
                 .query_row([execution.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?)
+        })
+    }
+
+    fn cached(&self, key: &str) -> Result<Option<Cached>, Error> {
+        self.with_reader(|reader| {
+            Ok(reader
+                .prepare_cached("SELECT execution, at, result FROM cache WHERE key = ?")?
+                .query_row([key], |row| {
+                    let result: String = row.get(2)?;
+                    Ok(Cached {
+                        execution: ExecutionId(row.get(0)?),
+                        at: Timestamp(row.get(1)?),
+                        result: from_json(2, &result)?,
+                    })
+                })
+                .optional()?)
+        })
+    }
+
+    fn heir(&self, source: ExecutionId) -> Result<Option<ExecutionId>, Error> {
+        self.with_reader(|reader| {
+            Ok(reader
+                .prepare_cached("SELECT heir FROM legacies WHERE source = ?")?
+                .query_row([source.0], |row| Ok(ExecutionId(row.get(0)?)))
                 .optional()?)
         })
     }

@@ -36,7 +36,9 @@ pub(super) fn refusal(
         | Record::Value(_)
         | Record::InboxTaken { .. }
         | Record::Schedule(_)
-        | Record::Snapshot { .. } => Ok(None),
+        | Record::Snapshot { .. }
+        | Record::Cached { .. }
+        | Record::Legacy { .. } => Ok(None),
     }
 }
 

@@ -10,7 +10,8 @@ use crate::Error;
 const APPLICATION_ID: i32 = 0x4341_544e;
 
 /// Scripts in order; the store's format is how many of them it has seen.
-const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 

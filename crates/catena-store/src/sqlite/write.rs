@@ -159,6 +159,19 @@ impl<'a> Batch<'a> {
                     .prepare_cached("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)")?
                     .execute(params![execution.0, seq, state])?;
             }
+            Record::Cached { key, cached } => {
+                let result = serde_json::to_string(&cached.result).expect("a value is JSON");
+                self.connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO cache (key, execution, at, result) VALUES (?, ?, ?, ?)",
+                    )?
+                    .execute(params![key, cached.execution.0, cached.at.0, result])?;
+            }
+            Record::Legacy { source, heir } => {
+                self.connection
+                    .prepare_cached("INSERT OR IGNORE INTO legacies (source, heir) VALUES (?, ?)")?
+                    .execute(params![source.0, heir.0])?;
+            }
         }
         Ok(())
     }

@@ -87,6 +87,7 @@ fn settings(locations: &Locations) -> Vec<SettingDto> {
     let mut settings = vec![file, path("home", home, &origins.home), path("store", store, &origins.store)];
     settings.extend([log_setting(), colour_setting()]);
     settings.extend(secrets(config));
+    settings.extend(slots(config));
     settings
 }
 
@@ -115,6 +116,18 @@ fn colour_setting() -> SettingDto {
         origin: origin.to_owned(),
         note: None,
     }
+}
+
+fn slots(config: &Config) -> impl Iterator<Item = SettingDto> {
+    let named = config.pools.iter().map(|(name, slots)| (format!("pools.{name}"), slots));
+    config.slots.iter().map(|slots| ("slots".to_owned(), slots)).chain(named).map(|(name, slots)| {
+        SettingDto {
+            name,
+            value: Some(slots.value.to_string()),
+            origin: config.place(slots.line),
+            note: None,
+        }
+    })
 }
 
 fn secrets(config: &Config) -> impl Iterator<Item = SettingDto> {

@@ -17,6 +17,7 @@ pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod schema;
+mod step;
 pub(crate) mod version;
 
 pub(crate) use self::ps::logs::text_of as text_of_log_line;

@@ -33,6 +33,18 @@ pub(super) fn read(
     given.checked(chain)
 }
 
+/// What `--set` gives, of which nothing need be all.
+pub(super) fn read_some(set: &[String], chain: &Chain) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut given = Given::default();
+    for assignment in set {
+        given.take_set(assignment, chain);
+    }
+    match given.unread.into_iter().reduce(Failure::and) {
+        Some(failure) => Err(failure),
+        None => Ok(given.values),
+    }
+}
+
 impl Given {
     fn take_input(&mut self, path: &Path) {
         let (name, text) = match path.as_os_str() == "-" {
@@ -137,6 +149,14 @@ pub(super) fn given(text: &str, option: &str) -> Result<Value, Failure> {
                 .map_err(|error| unreadable(path, &error).next(next))
         }
         None => Ok(value(text, false)),
+    }
+}
+
+/// The same where a file holds JSON, or text.
+pub(super) fn given_json(text: &str, option: &str) -> Result<Value, Failure> {
+    match given(text, option)? {
+        read if text.starts_with('@') => Ok(value(&read.to_text(), false)),
+        given => Ok(given),
     }
 }
 

@@ -12,9 +12,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use catena_core::{Event, ExecutionId, State, Value, status::ExecutionStatus};
+use catena_core::{Chain, Event, ExecutionId, State, StepIx, Value, chain::Part, status::ExecutionStatus};
 use catena_engine::{Engine, Reach, StartRequest, host::HostClient};
-use catena_store::{ExecutionFilter, Store, Version, sqlite::SqliteStore};
+use catena_store::{ExecutionFilter, ExecutionRow, Store, Version, sqlite::SqliteStore};
 use clap::Args;
 use serde_json::Value as Json;
 
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     args::{Format, Place},
+    commands::step::step_named,
     document::{EventDto, ExecutionDocument},
     exit::{Code, Failure, Strictness},
     home::Locations,
@@ -64,6 +65,18 @@ pub(crate) struct RunArgs {
     /// Parameters as a JSON object in a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Run this step alone, with what stands in it
+    #[arg(long, value_name = "STEP", group = "part")]
+    only: Option<String>,
+    /// Run this step and what follows it
+    #[arg(long, value_name = "STEP", group = "part")]
+    from: Option<String>,
+    /// Run what leads to this step, and the step
+    #[arg(long, value_name = "STEP", group = "part")]
+    to: Option<String>,
+    /// Give a step its result instead of running it: JSON, else text; @FILE is a file's content (JSON, else text)
+    #[arg(long, value_name = "STEP=VALUE")]
+    pin: Vec<String>,
     /// Makes the start idempotent: the same key, definition and input answer the first execution
     // An empty one is a variable that is not set: all such starts would be one.
     #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -151,11 +164,12 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
+    let (part, pins) = (args.part(&version.chain)?, args.pins(&version.chain)?);
+    let once = args.once || part.is_some() || !pins.is_empty();
     let locations = Locations::find(place)?;
-    scheduled::expect_no_key(args, !args.once && !schedules.is_empty())?;
+    scheduled::expect_no_key(args, !once && !schedules.is_empty())?;
     let mut host = Host::reach(&locations, Reach::All)?;
-    if !args.once && (!schedules.is_empty() || scheduled::had_schedules(&*host.store(&locations)?, &version)?)
-    {
+    if !once && (!schedules.is_empty() || scheduled::had_schedules(&*host.store(&locations)?, &version)?) {
         let begin = scheduled::begin(&schedules);
         let plan =
             scheduled::Plan { version: Arc::clone(&version), schedules, params: params.clone(), begin };
@@ -163,7 +177,7 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
             return Ok(Way::Scheduled(Box::new(hosting.with(host))));
         }
     }
-    Running::start(args, locations, host, version, params).map(Box::new).map(Way::Plain)
+    Running::start(args, locations, host, version, (params, part, pins)).map(Box::new).map(Way::Plain)
 }
 
 /// What there is to follow.
@@ -184,6 +198,28 @@ impl RunArgs {
             (Some(path), ..) | (_, Some(path), _) | (_, _, Some(path)) => Definition::read(path),
             (None, None, None) => unreachable!("clap asks for one of them"),
         }
+    }
+
+    /// The part of the chain that is asked for.
+    fn part(&self, chain: &Chain) -> Result<Option<Part>, Failure> {
+        let part = match (&self.only, &self.from, &self.to) {
+            (Some(name), _, _) => Part::Only(step_named(chain, name)?),
+            (_, Some(name), _) => Part::From(step_named(chain, name)?),
+            (_, _, Some(name)) => Part::To(step_named(chain, name)?),
+            (None, None, None) => return Ok(None),
+        };
+        Ok(Some(part))
+    }
+
+    fn pins(&self, chain: &Chain) -> Result<Vec<(StepIx, Value)>, Failure> {
+        let pin = |written: &String| {
+            let Some((name, text)) = written.split_once('=') else {
+                let message = format!("`--pin {written}` has no `=`");
+                return Err(Failure::new(Code::Usage, message).next("--pin STEP=VALUE, or --pin STEP=@FILE"));
+            };
+            Ok((step_named(chain, name)?, params::given_json(text, "--pin")?))
+        };
+        self.pin.iter().map(pin).collect()
     }
 
     fn has_params(&self) -> bool {
@@ -239,15 +275,15 @@ impl<'a> Running<'a> {
         locations: Locations,
         mut host: Host,
         version: Arc<Version>,
-        params: BTreeMap<String, Value>,
+        (params, part, pins): (BTreeMap<String, Value>, Option<Part>, Vec<(StepIx, Value)>),
     ) -> Result<Self, Failure> {
         tell_host(&host);
         let chain = version.chain.name.clone();
         let request = StartRequest {
-            version: Arc::clone(&version),
-            params,
             key: args.key.clone(),
-            actor: hosting::actor(),
+            part,
+            pins,
+            ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
         };
         let started = host.start_once(request, &locations)?;
         if !args.once {
@@ -324,6 +360,9 @@ impl<'a> Running<'a> {
         if self.interrupts.any() {
             return Code::Interrupted;
         }
+        if self.state.waits_for_somebody() {
+            return Code::Waits;
+        }
         let strictness = if self.args.strict { Strictness::Strict } else { Strictness::Lenient };
         Code::of(self.state.status(), strictness)
     }
@@ -351,6 +390,7 @@ impl<'a> Running<'a> {
     fn waits_for_a_person(&self) -> bool {
         match self.state.status() {
             ExecutionStatus::Stuck => true,
+            ExecutionStatus::Waiting => self.args.no_wait && self.state.waits_for_somebody(),
             ExecutionStatus::InDoubt | ExecutionStatus::Quarantined | ExecutionStatus::Paused => {
                 self.args.no_wait
             }
@@ -535,5 +575,9 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let rows = engine.store().executions(&filter)?;
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
-    Ok(rows.iter().rev().find(|row| !needs_a_person(row.status) && !is_damaged(row.id)).map(|row| row.id))
+    // What waits without a clock waits for a person, a signal or another execution.
+    let waits = |row: &ExecutionRow| {
+        needs_a_person(row.status) || (row.status == ExecutionStatus::Waiting && row.wake_at.is_none())
+    };
+    Ok(rows.iter().rev().find(|row| !waits(row) && !is_damaged(row.id)).map(|row| row.id))
 }

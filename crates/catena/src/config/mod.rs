@@ -4,6 +4,7 @@ mod parse;
 mod secrets;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,6 +24,9 @@ pub(crate) struct Config {
     pub(crate) file: ConfigFile,
     pub(crate) store: Option<Setting<PathBuf>>,
     pub(crate) secrets: Arc<ConfiguredSecrets>,
+    /// How many slots each pool has, and how many there are for steps without a pool.
+    pub(crate) pools: BTreeMap<String, Setting<u32>>,
+    pub(crate) slots: Option<Setting<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ impl Config {
             Some(text) => parse::parse(&text, &path).map_err(|problems| invalid(&problems))?,
         };
         let secrets = Arc::new(ConfiguredSecrets::new(path, parsed.secrets));
-        Ok(Self { file, store: parsed.store, secrets })
+        Ok(Self { file, store: parsed.store, secrets, pools: parsed.pools, slots: parsed.slots })
     }
 
     /// A line of the file as a person finds it.

@@ -19,6 +19,8 @@ use super::{Setting, secrets::Source};
 pub(super) struct Parsed {
     pub(super) store: Option<Setting<PathBuf>>,
     pub(super) secrets: BTreeMap<SecretName, Setting<Source>>,
+    pub(super) pools: BTreeMap<String, Setting<u32>>,
+    pub(super) slots: Option<Setting<u32>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,9 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, Vec<Problem>> {
     if reader.problems.is_empty() { Ok(parsed) } else { Err(reader.problems) }
 }
 
+/// More slots than this are a typing error.
+const SLOTS_MAX: u32 = 100_000;
+
 struct Reader<'a> {
     text: &'a str,
     file: &'a Path,
@@ -66,7 +71,11 @@ impl Reader<'_> {
                         self.text(value, "`store`").map(|text| self.setting(key, self.path(&text)));
                 }
                 "secrets" => parsed.secrets = self.secrets(value),
-                other => self.unknown(key.span().start, other, &["store", "secrets"]),
+                "pools" => parsed.pools = self.pools(value),
+                "slots" => {
+                    parsed.slots = self.count(value, "`slots`").map(|count| self.setting(key, count));
+                }
+                other => self.unknown(key.span().start, other, &["store", "secrets", "pools", "slots"]),
             }
         }
         parsed
@@ -88,6 +97,31 @@ impl Reader<'_> {
             }
         }
         secrets
+    }
+
+    /// How many slots each pool has.
+    fn pools(&mut self, value: &Spanned<DeValue<'_>>) -> BTreeMap<String, Setting<u32>> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.problem(value.span().start, "`pools` must be a table: `[pools]`".to_owned());
+            return BTreeMap::new();
+        };
+        let mut pools = BTreeMap::new();
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            if let Some(count) = self.count(value, &format!("the slots of the pool `{name}`")) {
+                pools.insert(name.to_owned(), self.setting(key, count));
+            }
+        }
+        pools
+    }
+
+    fn count(&mut self, value: &Spanned<DeValue<'_>>, what: &str) -> Option<u32> {
+        let number = value.get_ref().as_integer().and_then(|number| number.as_str().parse::<u32>().ok());
+        let count = number.filter(|count| (1..=SLOTS_MAX).contains(count));
+        if count.is_none() {
+            self.problem(value.span().start, format!("{what} must be a number from 1 to {SLOTS_MAX}"));
+        }
+        count
     }
 
     fn source(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Source> {
@@ -178,7 +212,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_with_its_line_and_no_value() {
         check("stroe = 1", &["1: unknown key `stroe`; did you mean `store`?"]);
-        check("banana = 1", &["1: unknown key `banana`; there are store and secrets"]);
+        check("banana = 1", &["1: unknown key `banana`; there are store and secrets and pools and slots"]);
         check("\nstore = 1\nsecrets = 2", &["2: `store` must be text", "3: `secrets` must be a table"]);
         check("[secrets]\nKEY = \"hunter2\"", &["2: `KEY` must say where its value is"]);
         check("[secrets]\nKEY = {}", &["2: `KEY` must have either"]);

@@ -144,6 +144,7 @@ fn row_line(row: &Row, wide: usize, sight: &Sight) -> Line {
         }
         Doing::Waiting { until } => line.with(Style::Plain, &format!("goes on {}", when(until, sight))),
         Doing::InDoubt => line.with(Style::Strong, "in doubt, a person has to answer"),
+        Doing::Asking => line.with(Style::Strong, "waits for an answer or a signal"),
         Doing::Quarantined => line.with(Style::Strong, "quarantined, a person has to answer"),
     };
     let left = sight.columns().saturating_sub(line.width() + GAP.len());

@@ -30,6 +30,63 @@ pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
         Event::VisitEntered { visit, plan: Plan::Skip(SkipReason::When), .. } => {
             line(Style::Plain, "-", *visit, "skipped: its condition is false")
         }
+        Event::VisitEntered { visit, plan: Plan::Skip(SkipReason::Unmet { by }), .. } => {
+            let by = &state.chain().step(*by).id;
+            line(Style::Plain, "-", *visit, &format!("skipped: {by} ended in another way than it waits for"))
+        }
+        Event::VisitEntered { visit, plan: Plan::Skip(SkipReason::LeftOut), .. } => {
+            line(Style::Plain, "-", *visit, "left out")
+        }
+        Event::VisitEntered { visit, plan: Plan::Adopt, .. } => {
+            line(Style::Plain, "=", *visit, "kept from the execution before")
+        }
+        Event::VisitEntered { visit, plan: Plan::Pin(_), .. } => line(Style::Plain, "=", *visit, "pinned"),
+        Event::VisitEntered { visit, plan: Plan::Ask { title, .. }, .. } => {
+            let id = state.id();
+            line(
+                Style::Strong,
+                "?",
+                *visit,
+                &format!("{title}  catena ps approve {id} | catena ps reject {id}"),
+            )
+        }
+        Event::VisitEntered { visit, plan: Plan::Await { .. }, .. } => {
+            line(Style::Plain, "…", *visit, "waits for a signal")
+        }
+        Event::VisitEntered { visit, plan: Plan::End { status, .. }, .. } => {
+            line(Style::Plain, "■", *visit, &format!("ends the chain: {status}"))
+        }
+        Event::VisitEntered { visit, plan: Plan::Raise(failure), .. } => {
+            line(Style::Bad, "✗", *visit, &format!("ends the chain: {failure}"))
+        }
+        Event::CacheAnswered { visit, hit: Some(hit), .. } => {
+            line(Style::Plain, "=", *visit, &format!("has its result from execution {}", hit.execution))
+        }
+        Event::ChildStarted { visit, child, .. } => {
+            line(Style::Plain, "→", *visit, &format!("is execution {child}"))
+        }
+        Event::ChildUndoStarted { visit } => line(Style::Plain, "↩", *visit, "its execution is taken back"),
+        Event::IterationScheduled { visit, wake_at } => {
+            let next = state.visit(*visit).iteration.as_ref().map_or(2, |iteration| iteration.index + 2);
+            let pause = output::duration(entry.at, *wake_at);
+            line(Style::Plain, "↻", *visit, &format!("iteration {next} in {pause}"))
+        }
+        Event::AlternativeStarted { visit, failure } => {
+            line(Style::Bad, "✗", *visit, &format!("{failure}; its alternative runs"))
+        }
+        Event::ApprovalAnswered { visit, answer } => {
+            let verb = if answer.approved { "approved" } else { "rejected" };
+            line(Style::Plain, "?", *visit, &format!("{verb} by {}", answer.by))
+        }
+        Event::SignalReceived { name, .. } => vec![Line::plain(&format!("▸ signal {name}"))],
+        Event::ExecutionHeld {} => {
+            vec![Line::plain("… waits for its turn: its chain runs as often as `concurrency` allows")]
+        }
+        Event::ExecutionAdmitted {} => vec![Line::plain("▸ it is its turn")],
+        Event::HandlersStarted { end, .. } => vec![Line::plain(&format!("▸ {end}: the handlers run"))],
+        Event::StopForced {} => {
+            vec![Line::default().with(Style::Strong, &format!("■ stopped by {}", entry.actor.as_str()))]
+        }
         Event::VisitEntered { visit, plan: Plan::Values(_), .. } => line(Style::Good, "✓", *visit, ""),
         Event::RetryScheduled { visit, wake_at } => {
             let pause = output::duration(entry.at, *wake_at);
@@ -77,6 +134,14 @@ pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
         | Event::CheckpointRecorded { .. }
         | Event::AttemptEnded { .. }
         | Event::TimerFired { .. }
+        | Event::StepsSelected { .. }
+        | Event::ResultsAdopted { .. }
+        | Event::DutiesAdopted { .. }
+        | Event::SignalTaken { .. }
+        | Event::ChildUndoEnded { .. }
+        | Event::CacheAnswered { .. }
+        | Event::IterationEnded { .. }
+        | Event::IterationStarted { .. }
         | Event::DelayElapsed { .. }
         | Event::VisitStopping { .. }
         | Event::Jumped { .. }

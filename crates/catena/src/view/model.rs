@@ -9,7 +9,7 @@ use catena_core::{
 };
 use catena_store::Entry;
 
-use crate::document::undo_steps;
+use crate::document::steps_aside;
 
 /// One execution as it goes on.
 #[derive(Clone, Debug)]
@@ -67,12 +67,14 @@ pub(super) enum Doing {
     Waiting {
         until: Timestamp,
     },
+    /// A person or a signal brings it on.
+    Asking,
 }
 
 impl Model {
     /// An execution as it is.
     pub(crate) fn of(state: &State) -> Self {
-        let in_undo = undo_steps(state.chain());
+        let in_undo = steps_aside(state.chain());
         let mut model = Self {
             execution: state.id(),
             since: state.started_at(),
@@ -144,7 +146,7 @@ impl Model {
     pub(super) fn moves(&self) -> bool {
         let moves = |row: &Row| match row.doing {
             Doing::Running { .. } | Doing::Retrying { .. } | Doing::Waiting { .. } => true,
-            Doing::InDoubt | Doing::Quarantined => false,
+            Doing::InDoubt | Doing::Quarantined | Doing::Asking => false,
         };
         self.rows.values().any(moves)
     }
@@ -153,7 +155,7 @@ impl Model {
         self.since = state.started_at();
         self.course = match state.phase() {
             Phase::Created | Phase::Running if state.cancel().is_some() => Course::Cancelling,
-            Phase::Created | Phase::Running => Course::Forward,
+            Phase::Created | Phase::Running | Phase::Handling(_) => Course::Forward,
             Phase::Undoing => Course::Undoing,
             Phase::Ended { .. } => Course::Ended,
         };
@@ -177,10 +179,17 @@ impl Model {
                 self.show(state, visit, Doing::Running { since: *started_at });
             }
             VisitPhase::Backoff { wake_at } => self.show(state, visit, Doing::Retrying { until: *wake_at }),
-            VisitPhase::Waiting { wake_at } => self.show(state, visit, Doing::Waiting { until: *wake_at }),
+            VisitPhase::Waiting { wake_at } | VisitPhase::Interval { wake_at } => {
+                self.show(state, visit, Doing::Waiting { until: *wake_at });
+            }
             VisitPhase::InDoubt => self.show(state, visit, Doing::InDoubt),
             VisitPhase::Quarantined => self.show(state, visit, Doing::Quarantined),
-            VisitPhase::Answered(_) | VisitPhase::Open(_) => {
+            VisitPhase::Awaiting { .. } | VisitPhase::Asking { .. } => self.show(state, visit, Doing::Asking),
+            VisitPhase::Answered(_)
+            | VisitPhase::Looking
+            | VisitPhase::Iterated
+            | VisitPhase::Due
+            | VisitPhase::Open(_) => {
                 self.rows.remove(&visit);
             }
             VisitPhase::Ended(end) => self.end(visit, end),

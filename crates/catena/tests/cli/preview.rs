@@ -44,7 +44,7 @@ fn a_preview_says_times_and_order_of_any_definition() {
     let place = Place::new();
     place.write(
         "chain.yaml",
-        "name: c\nsteps:\n- {name: Build, shell: make}\n- {name: Test, depends_on: Build, python: 'async def main(): ...'}\n",
+        "name: c\nsteps:\n- {name: Build, shell: make, notify: team}\n- {name: Test, depends_on: Build, python: 'async def main(): ...'}\n",
     );
     let done = place.run(&["run", "chain.yaml", "--dry-run", "--after", "90s", "--every", "1h"]);
     assert!(

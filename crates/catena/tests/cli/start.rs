@@ -112,12 +112,12 @@ fn what_does_not_run_yet_is_named_once_with_its_lines_and_the_command_that_shows
     let place = Place::new();
     place.write(
         "on one day.yaml",
-        "steps:\n  - chain: a\n  - shell: echo\n    pool: a\n  - chain: b\n  - chain: c\n",
+        "steps:\n  - notify: a\n  - shell: echo\n    sandbox: {}\n  - notify: b\n  - notify: c\n",
     );
     place.run(&["run", "on one day.yaml"]).fails(
         3,
         &[
-            "does not run `chain` in lines 2, 5 and 6, `pool` in line 4 yet",
+            "does not run `notify` in lines 2, 5 and 6, `sandbox` in line 4 yet",
             "next: catena run 'on one day.yaml' --dry-run",
         ],
     );
@@ -155,7 +155,7 @@ fn what_was_passed_over_is_skipped_and_what_is_not_there_has_its_default() {
     let place = Place::new();
     place.write(
         "chain.yaml",
-        "steps:\n- {id: a, set: {a: 1}, next_step_logic: {default: c}}\n- {id: b, shell: echo b}\n- {id: c, when: nobody is not defined, set: {c: '{nobody | default(2)}'}}\noutput: \"{steps.b.status} {c} {steps.b.result | default('none')}\"\n",
+        "steps:\n- {id: a, set: {a: 1}, next_step_logic: {conditions: [{if: a == 1, next: c}]}}\n- {id: b, shell: echo b}\n- {id: c, when: nobody is not defined, set: {c: '{nobody | default(2)}'}}\noutput: \"{steps.b.status} {c} {steps.b.result | default('none')}\"\n",
     );
     let done = place.run(&["run", "chain.yaml"]);
     assert_eq!((done.code, done.out.as_str()), (0, "skipped 2 none\n"), "{done:?}");

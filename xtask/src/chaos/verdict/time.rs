@@ -25,18 +25,22 @@ pub(super) fn check(stored: &Stored, findings: &mut Findings) -> usize {
                     let detail = format!("execution {number}: {} did not wait", execution.address(visit.0));
                     findings.add(Promise::NothingForgotten, "who waits is not started", detail);
                 }
-                Event::NextDelayed { frame, wake_at, .. } => {
-                    delayed.insert(*frame, wake_at.0);
+                Event::NextDelayed { frame, wake_at, after } => {
+                    delayed.insert((*frame, *after), wake_at.0);
                 }
-                Event::DelayElapsed { frame } => {
+                Event::DelayElapsed { frame, after } => {
                     fired += 1;
-                    let wake_at = delayed.remove(frame);
+                    // In a sequence there is only one that is waited for.
+                    let of =
+                        delayed.keys().find(|(of, by)| of == frame && after.is_none_or(|after| after == *by));
+                    let wake_at = of.copied().and_then(|key| delayed.remove(&key));
                     if wake_at.is_none_or(|wake_at| entry.at.0 < wake_at) {
                         let detail = format!("execution {number}: frame {frame:?} went on before its time");
                         findings.add(Promise::NothingForgotten, "a timer fires once, at its time", detail);
                     }
                 }
-                Event::VisitEntered { frame, .. } if delayed.contains_key(frame) => {
+                // None of the chains has a pause within a graph.
+                Event::VisitEntered { frame, .. } if delayed.keys().any(|(of, _)| of == frame) => {
                     let detail = format!("execution {number}: frame {frame:?} did not wait");
                     findings.add(Promise::NothingForgotten, "who waits is not started", detail);
                 }

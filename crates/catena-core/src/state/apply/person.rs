@@ -1,11 +1,15 @@
 //! What a person has said of an execution, folded: a pause, a verdict over the whole, an answer for one visit.
 
 use super::Misfit;
+use std::collections::VecDeque;
+
 use crate::{
-    event::{Answer, Resolution},
-    failure::Failure,
+    chain::{OnTimeout, Wait, Work},
+    event::{Answer, ApprovalAnswer, Resolution},
+    failure::{Failure, FailureType},
     ids::VisitNo,
     state::{Question, State, UndoPhase, VisitPhase},
+    value::Value,
 };
 
 impl State {
@@ -48,8 +52,8 @@ impl State {
                 self.set_phase(no, VisitPhase::Ready);
                 return;
             }
-            // An undo is not stopped on the way: giving it up is its failure.
-            Resolution::GiveUp {} if self.is_in_undo(no) => Answer::Failed { failure: Failure::given_up() },
+            // An undo or a handler is not stopped on the way: giving it up is its failure.
+            Resolution::GiveUp {} if self.is_aside(no) => Answer::Failed { failure: Failure::given_up() },
             Resolution::GiveUp {} => return self.give_up(),
         };
         self.set_phase(no, VisitPhase::Answered(answer));
@@ -65,5 +69,73 @@ impl State {
             Resolution::Failed {} | Resolution::GiveUp {} => self.give_up(),
         }
         self.touch_execution();
+    }
+
+    pub(super) fn signal_taken(&mut self, no: VisitNo) -> Result<(), Misfit> {
+        let (VisitPhase::Awaiting { .. }, Work::Wait { wait: Wait::Signal { name, .. } }) =
+            (&self.known(no)?.phase, &self.step_of(no).work)
+        else {
+            return Err("the visit waits for no signal");
+        };
+        let name = name.clone();
+        let kept = self.record.signals.get_mut(&name);
+        let value = kept.and_then(VecDeque::pop_front).ok_or("no signal of that name has arrived")?;
+        if self.signals(&name) == 0 {
+            self.record.signals.remove(&name);
+        }
+        // In the serial form null and nothing are the same.
+        let value = Some(value).filter(|value| !value.is_null());
+        self.set_phase(no, VisitPhase::Answered(Answer::Succeeded { value }));
+        Ok(())
+    }
+
+    pub(super) fn approval_answered(&mut self, no: VisitNo, answer: &ApprovalAnswer) -> Result<(), Misfit> {
+        let VisitPhase::Asking { title, .. } = &self.known(no)?.phase else {
+            return Err("the visit asks nobody");
+        };
+        let next = match answer.approved {
+            true => Answer::Succeeded { value: Some(approved(answer)) },
+            false => Answer::Failed { failure: Failure::rejected(title, answer) },
+        };
+        self.set_phase(no, VisitPhase::Answered(next));
+        Ok(())
+    }
+
+    /// What holds for a visit when nobody has answered or signalled in time.
+    pub(super) fn answer_of_time(&self, no: VisitNo) -> Answer {
+        let nobody = |approved| ApprovalAnswer { approved, by: String::new(), comment: None, form: None };
+        match (&self.visit(no).phase, &self.step_of(no).work) {
+            (VisitPhase::Asking { title, .. }, Work::Wait { wait: Wait::Approval(approval) }) => {
+                match approval.on_timeout {
+                    OnTimeout::Approve => Answer::Succeeded {
+                        value: Some(match &approval.form {
+                            Some(_) => Value::object([]),
+                            None => approved(&nobody(true)),
+                        }),
+                    },
+                    OnTimeout::Reject => Answer::Failed { failure: Failure::rejected(title, &nobody(false)) },
+                    OnTimeout::Fail => {
+                        let message = format!("nobody has answered `{title}` in time");
+                        Answer::Failed { failure: Failure::lasting(FailureType::Timeout, message) }
+                    }
+                }
+            }
+            (_, Work::Wait { wait: Wait::Signal { name, .. } }) => {
+                let message = format!("no signal `{name}` has arrived in time");
+                Answer::Failed { failure: Failure::lasting(FailureType::Timeout, message) }
+            }
+            _ => unreachable!("only who waits for a person or a signal is answered by time"),
+        }
+    }
+}
+
+/// The result of an approval: the form as it was filled in, else who has approved.
+fn approved(answer: &ApprovalAnswer) -> Value {
+    match &answer.form {
+        Some(form) => form.clone(),
+        None => {
+            let by = Some(&answer.by).filter(|by| !by.is_empty());
+            Value::from(serde_json::json!({ "approved": true, "by": by, "comment": answer.comment }))
+        }
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct CancelArgs {
     /// Undo what it has done
     #[arg(long)]
     rollback: bool,
+    /// Stop it wherever it is, in an undo or a handler too: nothing more of it runs
+    #[arg(long, conflicts_with = "rollback")]
+    force: bool,
 }
 
 pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Failure> {
@@ -28,7 +31,7 @@ pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Fail
     let id = args.id;
     tell::target(&reader, id, "cancel")?;
     let mut host = Host::reach(locations, Reach::Only(id))?;
-    match host.tell(id, InboxCommand::Cancel { rollback: args.rollback }) {
+    match host.tell(id, InboxCommand::Cancel { rollback: args.rollback, force: args.force }) {
         // A host that had nothing else to do may be gone before it has answered: the store says what became of it.
         Err(Error::Stopped(why)) => {
             let row = reader.execution(id)?.filter(|row| row.status.is_end()).ok_or(Error::Stopped(why))?;

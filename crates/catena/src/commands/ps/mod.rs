@@ -1,12 +1,14 @@
 //! `catena ps`: looking at executions, and telling them something.
 
+mod answer;
 mod cancel;
 mod events;
 pub(crate) mod logs;
 mod ls;
 mod pause;
+mod rerun;
 pub(in crate::commands) mod resolve;
-mod show;
+pub(in crate::commands) mod show;
 mod tell;
 mod watch;
 
@@ -43,6 +45,14 @@ enum PsCommand {
     Resume(pause::ResumeArgs),
     /// Answer for a step that waits for a person
     Resolve(resolve::ResolveArgs),
+    /// Approve what a step asks
+    Approve(answer::ApproveArgs),
+    /// Reject what a step asks
+    Reject(answer::RejectArgs),
+    /// Tell an execution that something has happened
+    Signal(answer::SignalArgs),
+    /// Run an ended execution again, from what it has done
+    Rerun(rerun::RerunArgs),
     /// Ask an execution to end
     Cancel(cancel::CancelArgs),
 }
@@ -57,6 +67,10 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
         PsCommand::Pause(args) => pause::pause(args, locations),
         PsCommand::Resume(args) => pause::resume(args, locations),
         PsCommand::Resolve(args) => resolve::run(args, locations),
+        PsCommand::Approve(args) => answer::approve(args, locations),
+        PsCommand::Reject(args) => answer::reject(args, locations),
+        PsCommand::Signal(args) => answer::signal(args, locations),
+        PsCommand::Rerun(args) => rerun::run(args, locations),
         PsCommand::Cancel(args) => cancel::run(args, locations),
     }
 }

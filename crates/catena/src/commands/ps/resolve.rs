@@ -78,14 +78,10 @@ pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, &'static str)>
 
 fn asking_visit(args: &ResolveArgs, state: &State) -> Result<VisitNo, Failure> {
     let asking = asking(state);
-    let is_meant = |no: VisitNo, name: &str| {
-        let step = state.step_of(no);
-        state.address(no).as_str() == name || step.id.as_str() == name || step.name == name
-    };
     let meant: Vec<VisitNo> = asking
         .iter()
         .map(|(no, _)| *no)
-        .filter(|no| args.step.as_ref().is_none_or(|name| is_meant(*no, name)))
+        .filter(|no| args.step.as_ref().is_none_or(|name| tell::is_called(state, *no, name)))
         .collect();
     let list = || {
         let of = asking.iter().map(|(no, why)| format!("{} ({why})", state.address(*no)));

@@ -1,6 +1,10 @@
 //! `catena ps show`: one execution with its steps.
 
-use catena_core::{Event, ExecutionId, State, event::Trigger, state::Timer};
+use catena_core::{
+    Event, ExecutionId, State,
+    event::Trigger,
+    state::{Timer, VisitPhase},
+};
 use catena_engine::read_state;
 use catena_store::{Entry, Store};
 use clap::Args;
@@ -50,6 +54,9 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
         let address = state.address(visit);
         output::line(&format!("  {address}: {why}; catena ps resolve {id} {address} {answers}"))?;
     }
+    for question in questions(&state) {
+        output::line(&format!("  {question}"))?;
+    }
     for (at, timer) in state.agenda().timers().take(TIMERS_MAX) {
         output::line(&format!("  {}: {}", output::local(at), what_comes(&state, timer)))?;
     }
@@ -57,6 +64,30 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
     let lines: Vec<Vec<String>> = [heading].into_iter().chain(document.steps.iter().map(line)).collect();
     output::raw(output::table(&lines).as_bytes())?;
     Ok(Code::Completed)
+}
+
+/// What it waits for that no clock brings, and what a person can do.
+pub(in crate::commands) fn questions(state: &State) -> Vec<String> {
+    let id = state.id();
+    let mut lines = Vec::new();
+    for visit in state.agenda().asking().take(TIMERS_MAX) {
+        let VisitPhase::Asking { title, .. } = &state.visit(visit).phase else { continue };
+        let address = state.address(visit);
+        lines.push(format!("{address} asks: {title}; catena ps approve {id} {address}, or reject"));
+    }
+    for (name, visit) in state.agenda().awaiting().take(TIMERS_MAX) {
+        let address = state.address(visit);
+        lines.push(format!("{address} waits for the signal `{name}`; catena ps signal {id} {name}"));
+    }
+    for visit in state.agenda().calls().take(TIMERS_MAX) {
+        if let Some(child) = state.visit(visit).child {
+            lines.push(format!("{} is execution {child}; catena ps show {child}", state.address(visit)));
+        }
+    }
+    if state.is_held() {
+        lines.push("waits for its turn: its chain has as many executions as `concurrency` allows".to_owned());
+    }
+    lines
 }
 
 /// What happens then.
@@ -70,6 +101,8 @@ fn what_comes(state: &State, timer: Timer) -> String {
             }
         },
         Timer::Delay(_) => "the next step begins".to_owned(),
+        Timer::Held(visit) => format!("what waits for {} begins", state.address(visit)),
+        Timer::Handler(_) => "the time of the handler is over".to_owned(),
         Timer::Deadline(visit) => format!("the time of {} is over", state.address(visit)),
         Timer::Execution => "the time of the execution is over".to_owned(),
     }
@@ -85,6 +118,11 @@ fn origin(first: &Entry) -> Option<String> {
         Trigger::RunNow { schedule } => format!(", schedule {schedule}, run now"),
         Trigger::Backfill { schedule, at } => {
             format!(", schedule {schedule}, backfill of {}", output::local(*at))
+        }
+        Trigger::Call { parent, .. } => format!(", a step of execution {parent}"),
+        Trigger::Rerun { of } => format!(", a rerun of execution {of}"),
+        Trigger::Undo { of, parent, .. } => {
+            format!(", undoes execution {of} for the rollback of execution {parent}")
         }
     };
     Some(format!("  created {at} by {by}{what}"))

@@ -1,6 +1,6 @@
 //! Telling an execution something: through its host, or for a moment without one.
 
-use catena_core::{ExecutionId, status::ExecutionStatus};
+use catena_core::{ExecutionId, State, VisitNo, status::ExecutionStatus};
 use catena_engine::Reach;
 use catena_store::{ExecutionRow, InboxCommand, Store, sqlite::SqliteStore};
 
@@ -42,6 +42,12 @@ fn of_chain(reader: &SqliteStore, id: ExecutionId, command: &str) -> Result<Fail
 pub(super) fn has_ended(id: ExecutionId, status: ExecutionStatus) -> Failure {
     Failure::new(Code::Conflict, format!("execution {id} has ended: {status}"))
         .next(format!("catena ps show {id}"))
+}
+
+/// Whether a visit is meant by this: its address, or its step's id or name.
+pub(super) fn is_called(state: &State, no: VisitNo, name: &str) -> bool {
+    let step = state.step_of(no);
+    state.address(no).as_str() == name || step.id.as_str() == name || step.name == name
 }
 
 /// Tells it, and gives back who hosts it.

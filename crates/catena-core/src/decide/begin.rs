@@ -1,0 +1,106 @@
+//! How an execution begins: whether there is room for it, which steps run, and what an earlier one has left.
+
+use super::{Decider, read::EVENT_MAX_BYTES};
+use crate::{
+    chain::Work,
+    command::{Legacy, Rejection},
+    event::{Adopted, Duty, Event, Plan, SkipReason},
+    ids::{FrameNo, StepIx},
+    value::Value,
+};
+
+impl Decider<'_> {
+    pub(super) fn begin(
+        &mut self,
+        held: bool,
+        left_out: Vec<StepIx>,
+        pinned: Vec<(StepIx, Value)>,
+        legacy: Legacy,
+    ) {
+        if !left_out.is_empty() || !pinned.is_empty() {
+            let pinned =
+                pinned.into_iter().map(|(step, value)| (step, value.keep(&mut self.blobs))).collect();
+            self.emit(Event::StepsSelected { left_out, pinned });
+        }
+        match legacy {
+            Legacy::None => {}
+            Legacy::Results { from, duty, results } => {
+                for results in in_parts(results, adopted_bytes) {
+                    self.emit(Event::ResultsAdopted { from, duty, results });
+                }
+            }
+            Legacy::Duties { from, duties } if duties.is_empty() => {
+                self.emit(Event::DutiesAdopted { from, duties });
+            }
+            Legacy::Duties { from, duties } => {
+                for duties in in_parts(duties, duty_bytes) {
+                    self.emit(Event::DutiesAdopted { from, duties });
+                }
+            }
+        }
+        if held {
+            self.emit(Event::ExecutionHeld {});
+        }
+    }
+
+    pub(super) fn admit(&mut self) -> Result<(), Rejection> {
+        if self.state.has_ended() {
+            return Err(Rejection::Ended);
+        }
+        if !self.state.is_held() {
+            return Err(Rejection::NotHeld);
+        }
+        self.emit(Event::ExecutionAdmitted {});
+        Ok(())
+    }
+
+    /// What the step comes to without being looked at: it is left out, or its result is there.
+    pub(super) fn settled_before(&self, frame: FrameNo, step: StepIx, nth: u32) -> Option<Plan> {
+        let selection = self.state.selection();
+        if selection.left_out.contains(&step) {
+            return Some(Plan::Skip(SkipReason::LeftOut));
+        }
+        if let Some(value) = selection.pinned.get(&step) {
+            return Some(Plan::Pin(value.clone()));
+        }
+        let adopted = &self.state.adopted().results;
+        if adopted.is_empty() || self.state.is_frame_aside(frame) {
+            return None;
+        }
+        let earlier = adopted.get(self.state.address_of(frame, step, nth).as_str())?;
+        match self.state.chain().step(step).work {
+            Work::ForEach { .. } => None,
+            // Its names are in its result.
+            Work::Set { .. } => Some(Plan::Values(earlier.result.fields()?)),
+            _ => Some(Plan::Adopt),
+        }
+    }
+}
+
+fn adopted_bytes(adopted: &Adopted) -> usize {
+    let values = adopted.input.values().chain([&adopted.result]);
+    adopted.address.len() + values.map(Value::json_bytes).sum::<usize>()
+}
+
+fn duty_bytes(duty: &Duty) -> usize {
+    let values = duty.input.values().chain(duty.names.values()).chain(duty.steps.values());
+    values.chain([&duty.result]).map(Value::json_bytes).sum()
+}
+
+/// Lists of which each fits into an event.
+fn in_parts<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut parts: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for item in items {
+        let size = bytes(&item) + 100;
+        match parts.last_mut() {
+            Some(part) if size <= room => part.push(item),
+            Some(_) | None => {
+                parts.push(vec![item]);
+                room = EVENT_MAX_BYTES;
+            }
+        }
+        room = room.saturating_sub(size);
+    }
+    parts
+}

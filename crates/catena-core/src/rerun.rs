@@ -1,0 +1,173 @@
+//! Going on from an ended execution: which of its results stand for a new one, and what that runs again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chain::{Part, Work},
+    event::{Adopted, Duty, Event, Plan},
+    ids::{FrameNo, StepIx, VisitNo},
+    state::{Origin, ResultOrigin, State, UndoPhase, items_digest},
+    value::Value,
+};
+
+/// From where an execution is run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// All that has not completed.
+    Failed,
+    /// The state before the last visit of a step.
+    From(StepIx),
+    /// One step, and nothing else.
+    Only(StepIx),
+    /// All that has not completed, as far as a step.
+    To(StepIx),
+}
+
+/// What a rerun takes over, runs and leaves out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rerun {
+    /// Visits whose results are kept.
+    pub kept: Vec<VisitNo>,
+    pub left_out: Vec<StepIx>,
+    pub results: Vec<Adopted>,
+}
+
+impl State {
+    /// What a rerun of this execution takes over. `journal` is its own.
+    pub fn rerun<'e>(&self, again: Again, journal: impl Iterator<Item = &'e Event>) -> Rerun {
+        let last =
+            |step: StepIx| self.visits().filter(|(_, visit)| visit.step == step).map(|(no, _)| no).last();
+        let from = match again {
+            Again::From(step) => last(step),
+            Again::Failed | Again::Only(_) | Again::To(_) => None,
+        };
+        let is_again = |no: VisitNo| match again {
+            Again::From(_) => from.is_some_and(|from| !self.comes_before(no, from)),
+            Again::Only(step) => self.visit(no).step == step || self.is_visit_within(no, step),
+            Again::Failed | Again::To(_) => false,
+        };
+        let kept: Vec<VisitNo> =
+            self.visits().map(|(no, _)| no).filter(|no| self.is_adoptable(*no) && !is_again(*no)).collect();
+        let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no)).collect();
+        results.extend(self.loops_of(journal));
+        let left_out = match again {
+            Again::Failed | Again::From(_) => Vec::new(),
+            Again::To(step) => self.chain().left_out(Part::To(step)),
+            Again::Only(step) => {
+                let steps: BTreeSet<StepIx> = kept.iter().map(|no| self.visit(*no).step).collect();
+                self.chain().left_out(Part::Only(step)).into_iter().filter(|ix| !steps.contains(ix)).collect()
+            }
+        };
+        let kept = kept.into_iter().filter(|no| !left_out.contains(&self.visit(*no).step)).collect();
+        Rerun { kept, left_out, results }
+    }
+
+    /// Whether another execution need not do again what the visit has done.
+    fn is_adoptable(&self, no: VisitNo) -> bool {
+        let visit = self.visit(no);
+        let work = &self.step_of(no).work;
+        let is_work = work.makes_attempts() || matches!(work, Work::Set { .. } | Work::Wait { .. });
+        let stands = visit.result().is_some() && visit.undo == UndoPhase::None;
+        is_work && stands && visit.alternative_to.is_none() && !self.is_aside(no)
+    }
+
+    fn adopted_of(&self, no: VisitNo) -> Adopted {
+        let visit = self.visit(no);
+        Adopted {
+            address: self.address(no).to_string(),
+            result: visit.result().cloned().unwrap_or_else(Value::null),
+            input: visit.input.clone(),
+            child: visit.child,
+            items: None,
+        }
+    }
+
+    /// What loops went over: results within them stand for the same items only.
+    fn loops_of<'e>(&self, journal: impl Iterator<Item = &'e Event>) -> Vec<Adopted> {
+        let digests: BTreeMap<VisitNo, String> = journal
+            .filter_map(|event| match event {
+                Event::VisitEntered { visit, plan: Plan::Items(items), .. } => {
+                    Some((*visit, items_digest(items)))
+                }
+                _ => None,
+            })
+            .collect();
+        let adopted = |(no, items)| Adopted {
+            address: self.address(no).to_string(),
+            result: Value::null(),
+            input: crate::event::Input::default(),
+            child: None,
+            items: Some(items),
+        };
+        digests.into_iter().map(adopted).collect()
+    }
+
+    /// Whether a visit is part of what another one starts from: entered before it where steps run in order, and not
+    /// behind it where they run by what they depend on.
+    fn comes_before(&self, no: VisitNo, from: VisitNo) -> bool {
+        let (way, way_of_from) = (self.way_to(no), self.way_to(from));
+        let common = way.iter().zip(&way_of_from).find(|((frame, visit), (frame_of_from, visit_of_from))| {
+            frame == frame_of_from && visit != visit_of_from
+        });
+        let Some(((frame, visit), (_, visit_of_from))) = common else {
+            // One is within the other, or they run side by side in the same step.
+            return way.len() == way_of_from.len() && no != from || way.len() < way_of_from.len();
+        };
+        let block = self.frame(*frame).block;
+        let place = |no: VisitNo| self.step_of(no).position;
+        match self.chain().block(block).graph {
+            None => visit < visit_of_from,
+            Some(_) => !self.chain().downstream(block, place(*visit_of_from)).contains(&place(*visit)),
+        }
+    }
+
+    /// The frames around a visit from the outermost in, with the visit that it is in each.
+    fn way_to(&self, no: VisitNo) -> Vec<(FrameNo, VisitNo)> {
+        let mut way = Vec::new();
+        let mut at = Some(no);
+        while let Some(visit) = at {
+            let frame = self.visit(visit).frame;
+            way.push((frame, visit));
+            at = match self.frame(frame).origin {
+                Origin::Root | Origin::Handler { .. } => None,
+                Origin::Group { visit }
+                | Origin::Item { visit, .. }
+                | Origin::Branch { visit, .. }
+                | Origin::Alternative { visit }
+                | Origin::Undo { visit } => Some(visit),
+            };
+        }
+        way.reverse();
+        way
+    }
+
+    fn is_visit_within(&self, no: VisitNo, step: StepIx) -> bool {
+        self.way_to(no).iter().any(|(_, visit)| self.visit(*visit).step == step)
+    }
+
+    /// What another execution needs to know to undo all that this one has done, in the order in which it was done.
+    pub fn duties(&self) -> Vec<Duty> {
+        let duty = |no: &VisitNo| {
+            let visit = self.visit(*no);
+            let sight = &visit.undo_sight;
+            let own = sight.steps.iter().map(|(step, no)| (*step, self.step_value(*no)));
+            Duty {
+                step: visit.step,
+                result: visit.result().cloned().unwrap_or_else(Value::null),
+                input: visit.input.clone(),
+                names: sight.names.clone(),
+                steps: own.chain(sight.foreign.clone()).collect(),
+                child: visit.child,
+            }
+        };
+        self.undo_due().iter().map(duty).collect()
+    }
+
+    /// Whose work the result of a visit is.
+    pub fn result_origin(&self, no: VisitNo) -> ResultOrigin {
+        self.visit(no).origin
+    }
+}

@@ -1,0 +1,160 @@
+//! `catena ps rerun`: a new execution that goes on from what an ended one has done.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use catena_core::{
+    ExecutionId, State, StepIx, Value, VisitNo,
+    rerun::{Again, Rerun},
+};
+use catena_engine::{Reach, StartRequest, read_state};
+use catena_store::{Store, Version, whole};
+use clap::{ArgGroup, Args};
+
+use super::execution_id;
+use crate::{
+    args::Format,
+    commands::{params, run, step::step_named},
+    exit::{Code, Failure},
+    home::Locations,
+    hosting::{self, Host},
+};
+
+/// Of the steps that are kept and that run again, the first are named.
+const NAMED_MAX: usize = 20;
+
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("again")),
+    after_help = "Results of steps that completed are kept, and the duty to undo them comes along; all others run again. \
+                  Without an option it is `--failed`.\n\n\
+                  Examples:\n  catena ps rerun 42 --failed\n  catena ps rerun 42 --from report --set day=2026-11-27\n  \
+                  catena ps rerun 42 --only mail --dry-run"
+)]
+pub(super) struct RerunArgs {
+    /// The execution's number
+    #[arg(value_parser = execution_id)]
+    id: ExecutionId,
+    /// Run again what has not completed
+    #[arg(long, group = "again")]
+    failed: bool,
+    /// Run again this step and what comes after it, from the state before its last visit
+    #[arg(long, group = "again", value_name = "STEP")]
+    from: Option<String>,
+    /// Run again this step and nothing else
+    #[arg(long, group = "again", value_name = "STEP")]
+    only: Option<String>,
+    /// Run again what has not completed, as far as this step
+    #[arg(long, group = "again", value_name = "STEP")]
+    to: Option<String>,
+    /// Change a parameter: JSON, else text; @FILE is a file's content as text
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// By the latest version of the chain rather than the one that it ran
+    #[arg(long)]
+    latest: bool,
+    /// Show what would be kept and what would run again, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print what happens
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failure> {
+    let reader = hosting::reader(locations)?;
+    let row = reader.execution(args.id)?.ok_or_else(|| hosting::unknown(args.id))?;
+    if !row.status.is_end() {
+        let message = format!("execution {} has not ended: {}", args.id, row.status);
+        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", args.id)));
+    }
+    let (state, entries) = read_state(&reader, args.id)?;
+    let again = again(args, &state)?;
+    let plan = state.rerun(again, entries.iter().map(|entry| &entry.event));
+    let digest = match args.latest {
+        true => reader.chain(&row.chain)?.map_or(row.version.clone(), |chain| chain.version),
+        false => row.version.clone(),
+    };
+    let version = Arc::new(reader.version(&digest)?);
+    tell_plan(&state, &plan, &version);
+    let params = params_of(args, &reader, &state, &version)?;
+    if args.dry_run {
+        return Ok(Code::Completed);
+    }
+    drop(reader);
+    let mut host = Host::reach(locations, Reach::All)?;
+    let request = StartRequest {
+        rerun: Some((args.id, again)),
+        ..StartRequest::new(version, params, hosting::actor())
+    };
+    let started = host.start_once(request, locations)?;
+    run::follow_execution(locations.clone(), host, started.execution, args.output)
+}
+
+fn again(args: &RerunArgs, state: &State) -> Result<Again, Failure> {
+    let visited = |name: &String| {
+        let step = step_of(state, name)?;
+        let was_there = state.visits().any(|(_, visit)| visit.step == step);
+        if was_there {
+            return Ok(step);
+        }
+        let message =
+            format!("step `{name}` never ran in execution {}: there is nothing to go back to", args.id);
+        Err(Failure::new(Code::NotFound, message).next(format!("catena ps rerun {} --failed", args.id)))
+    };
+    match (&args.from, &args.only, &args.to) {
+        (Some(name), _, _) => visited(name).map(Again::From),
+        (_, Some(name), _) => step_of(state, name).map(Again::Only),
+        (_, _, Some(name)) => step_of(state, name).map(Again::To),
+        (None, None, None) => Ok(Again::Failed),
+    }
+}
+
+fn step_of(state: &State, name: &str) -> Result<StepIx, Failure> {
+    step_named(state.chain(), name).map_err(|failure| failure.next(format!("catena ps show {}", state.id())))
+}
+
+/// What was given the first time, with what is given now.
+fn params_of(
+    args: &RerunArgs,
+    store: &dyn Store,
+    state: &State,
+    version: &Version,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut given = params::read_some(&args.set, &version.chain)?;
+    if let serde_json::Value::Object(before) = whole(store, state.params())? {
+        for (name, value) in before {
+            if version.chain.params.contains_key(&name) {
+                given.entry(name).or_insert_with(|| Value::from(value));
+            }
+        }
+    }
+    Ok(given)
+}
+
+/// Which results are kept, and which steps run again.
+fn tell_plan(state: &State, plan: &Rerun, version: &Version) {
+    let kept: Vec<String> = plan.kept.iter().map(|no| state.address(*no).to_string()).collect();
+    talk!("kept: {}", named(&kept));
+    let mut again: Vec<String> = state
+        .visits()
+        .filter(|(no, visit)| {
+            let runs = visit.attempts > 0 || visit.failure().is_some();
+            let is_left_out = plan.left_out.contains(&visit.step);
+            runs && !is_left_out && !plan.kept.contains(no) && !state.is_aside(*no)
+        })
+        .map(|(no, _): (VisitNo, _)| state.address(no).to_string())
+        .collect();
+    again.dedup();
+    talk!("again: {}", named(&again));
+    if version.digest != state.version() {
+        talk!("by another version of the chain: {}", &version.digest[..12]);
+    }
+}
+
+fn named(addresses: &[String]) -> String {
+    match addresses {
+        [] => "nothing".to_owned(),
+        few if few.len() <= NAMED_MAX => few.join(", "),
+        many => format!("{} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
+    }
+}
