@@ -57,7 +57,9 @@ impl State {
             Again::Failed | Again::From(_) => Vec::new(),
             Again::To(step) => self.chain().left_out(Part::To(step)),
             Again::Only(step) => {
-                let steps: BTreeSet<StepIx> = kept.iter().map(|no| self.visit(*no).step).collect();
+                // What a kept result stands in has to be gone through to come to it.
+                let ways = kept.iter().flat_map(|no| self.way_to(*no));
+                let steps: BTreeSet<StepIx> = ways.map(|(_, visit)| self.visit(visit).step).collect();
                 self.chain().left_out(Part::Only(step)).into_iter().filter(|ix| !steps.contains(ix)).collect()
             }
         };

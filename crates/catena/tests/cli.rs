@@ -12,14 +12,22 @@ mod code;
 mod completion;
 #[path = "cli/document.rs"]
 mod document;
+#[path = "cli/examples.rs"]
+mod examples;
+#[path = "cli/flow.rs"]
+mod flow;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/log.rs"]
 mod log;
+#[path = "cli/people.rs"]
+mod people;
 #[path = "cli/preview.rs"]
 mod preview;
 #[path = "cli/realms.rs"]
 mod realms;
+#[path = "cli/rerun.rs"]
+mod rerun;
 #[path = "cli/schedules.rs"]
 mod schedules;
 #[path = "cli/start.rs"]

@@ -57,11 +57,11 @@ impl Decider<'_> {
     /// What the step comes to without being looked at: it is left out, or its result is there.
     pub(super) fn settled_before(&self, frame: FrameNo, step: StepIx, nth: u32) -> Option<Plan> {
         let selection = self.state.selection();
-        if selection.left_out.contains(&step) {
-            return Some(Plan::Skip(SkipReason::LeftOut));
-        }
         if let Some(value) = selection.pinned.get(&step) {
             return Some(Plan::Pin(value.clone()));
+        }
+        if selection.left_out.contains(&step) {
+            return Some(Plan::Skip(SkipReason::LeftOut));
         }
         let adopted = &self.state.adopted().results;
         if adopted.is_empty() || self.state.is_frame_aside(frame) {

@@ -76,7 +76,10 @@ impl State {
             Command::AnswerApproval { visit, answer } => decider.answer_approval(visit, answer)?,
             Command::NoteChild { visit, attempt, child } => {
                 decider.expect_live(visit, attempt)?;
-                decider.emit(Event::ChildStarted { visit, attempt, child });
+                // It may be told twice.
+                if decider.state.visit(visit).child != Some(child) {
+                    decider.emit(Event::ChildStarted { visit, attempt, child });
+                }
             }
             Command::EndChildUndo { visit, nth, failure } => decider.end_child_undo(visit, nth, failure)?,
             Command::AnswerLookup { visit, key, hit } => decider.answer_lookup(visit, key, hit)?,

@@ -531,6 +531,11 @@ pub(super) fn leave_now() -> ! {
 /// A host whose own chain has ended stays while it hosts others, and schedules.
 fn finish_hosting(args: &RunArgs, host: Host, code: Code) -> Result<Code, Failure> {
     let Host::Here { engine, .. } = &host else { return Ok(code) };
+    if code == Code::Waits {
+        // Nobody waits for a person who said so; who answers has a host of their own.
+        talk!("leaving: what is unfinished goes on with the next `catena run`");
+        return Ok(code);
+    }
     loop {
         finish_others(engine, code)?;
         if args.once || code == Code::Interrupted || !scheduled::stay_for_schedules(engine)? {

@@ -67,8 +67,13 @@ fn create(
     definition.expect_startable().map_err(|refusal| refused(args, &definition, &refusal))?;
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let name = version.chain.name.as_str().to_owned();
-    let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
     let schedules = version.chain.schedules.clone();
+    // Without a schedule nobody starts it but who gives them then.
+    let gives_none = schedules.is_empty() && args.input.is_none() && args.set.is_empty();
+    let params = match gives_none {
+        true => std::collections::BTreeMap::new(),
+        false => params::read(args.input.as_deref(), &args.set, &version.chain)?,
+    };
     let mut host = Host::reach(locations, Reach::Records)?;
     let actor = hosting::actor();
     let request = ScheduleRequest { version, schedules, params, actor, begin: Begin::NewChain };

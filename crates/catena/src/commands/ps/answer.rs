@@ -134,7 +134,9 @@ pub(super) fn signal(args: &SignalArgs, locations: &Locations) -> Result<Code, F
     let reader = hosting::reader(locations)?;
     tell::target(&reader, args.id, "signal")?;
     let value = params::given(&args.value, "VALUE")?;
-    let host = tell::tell(locations, args.id, InboxCommand::Signal { name: args.name.clone(), value })?;
+    let command = InboxCommand::Signal { name: args.name.clone(), value };
+    let host = tell::tell(locations, args.id, command)
+        .map_err(|failure| failure.next(format!("catena ps show {}", args.id)))?;
     talk!("execution {}: signal {} received", args.id, args.name);
     tell::say_who_goes_on(&host, args.id);
     Ok(Code::Completed)

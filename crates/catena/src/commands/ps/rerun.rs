@@ -110,7 +110,10 @@ fn again(args: &RerunArgs, state: &State) -> Result<Again, Failure> {
 }
 
 fn step_of(state: &State, name: &str) -> Result<StepIx, Failure> {
-    step_named(state.chain(), name).map_err(|failure| failure.next(format!("catena ps show {}", state.id())))
+    step_named(state.chain(), name).map_err(|failure| match failure.next_try() {
+        Some(_) => failure,
+        None => failure.next(format!("catena ps show {}", state.id())),
+    })
 }
 
 /// What was given the first time, with what is given now.

@@ -1,7 +1,7 @@
 //! Telling an execution something: through its host, or for a moment without one.
 
 use catena_core::{ExecutionId, State, VisitNo, status::ExecutionStatus};
-use catena_engine::Reach;
+use catena_engine::{Engine, Reach};
 use catena_store::{ExecutionRow, InboxCommand, Store, sqlite::SqliteStore};
 
 use crate::{
@@ -57,9 +57,15 @@ pub(super) fn tell(locations: &Locations, id: ExecutionId, command: InboxCommand
     Ok(host)
 }
 
+fn end_of(engine: &Engine, id: ExecutionId) -> Option<ExecutionStatus> {
+    let row = engine.store().execution(id).ok()??;
+    Some(row.status).filter(|status| status.is_end())
+}
+
 /// Says who goes on with it, or that nobody does.
 pub(super) fn say_who_goes_on(host: &Host, id: ExecutionId) {
     match host {
+        Host::Here { engine, .. } if let Some(end) = end_of(engine, id) => talk!("  execution {id} {end}"),
         Host::Here { .. } => {
             talk!("  nobody hosts the store: execution {id} goes on with the next `catena run`")
         }

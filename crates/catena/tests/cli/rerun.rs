@@ -1,0 +1,123 @@
+//! Reruns and parts of a chain: which results stand, which steps run again, what moves along.
+
+use super::Place;
+
+const NIGHT: &str = "\
+name: night
+params: {gate: {type: string}, log: {type: string}, items: {type: array, default: [1, 2]}}
+error_policy: rollback
+steps:
+- id: a
+  command: [sh, -c, 'echo a >> $LOG; echo A']
+  env: {LOG: '{log}'}
+  output_key: a
+  undo: {command: [sh, -c, 'echo undo a $R >> $LOG'], env: {LOG: '{log}', R: '{result}'}}
+- id: each
+  for_each:
+    items: '{items}'
+    as: it
+    max_parallel: 1
+    steps: [{id: item, command: [sh, -c, 'echo item $I >> $LOG; echo $I'], env: {I: '{it}', LOG: '{log}'}, output_key: r}]
+  output_key: all
+- {id: gate, command: [test, -f, '{gate}'], error_policy: stop, allow_dash: true}
+- {id: c, command: [sh, -c, 'echo c $A >> $LOG'], env: {A: '{a}{all | length}', LOG: '{log}'}}
+- {id: d, command: [test, '!', -f, '{gate}.bad'], allow_dash: true}
+output: '{all}'
+";
+
+struct Night {
+    place: Place,
+}
+
+impl Night {
+    fn new() -> Self {
+        let place = Place::new();
+        place.write("night.yaml", NIGHT);
+        Self { place }
+    }
+
+    fn run(&self, args: &[&str]) -> super::Done {
+        let gate = format!("gate={}", self.place.path("gate").display());
+        let log = format!("log={}", self.place.path("log").display());
+        self.place.run(&[&["run", "night.yaml", "--set", &gate, "--set", &log], args].concat())
+    }
+
+    /// What was done since the last look.
+    fn log(&self) -> Vec<String> {
+        let path = self.place.path("log");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, "").unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn last(&self) -> String {
+        self.place.json(&["ps", "ls", "-o", "json"])["executions"][0]["id"].to_string()
+    }
+
+    fn rerun(&self, id: &str, args: &[&str]) -> super::Done {
+        self.place.run(&[&["ps", "rerun", id], args].concat())
+    }
+}
+
+#[test]
+fn what_failed_runs_again_and_what_completed_stands() {
+    let night = Night::new();
+    assert_eq!(night.run(&[]).code, 1);
+    let first = night.last();
+    assert_eq!(night.log(), ["a", "item 1", "item 2"]);
+    let plan = night.rerun(&first, &["--failed", "--dry-run"]);
+    plan.says(&["kept: a, each[0]/item, each[1]/item\n", "again: gate\n"]);
+    assert_eq!(night.last(), first, "a look starts nothing");
+    night.place.write("gate", "");
+    let done = night.rerun(&first, &[]);
+    assert_eq!((done.code, done.out.as_str()), (0, "[\"1\",\"2\"]\n"), "{done:?}");
+    assert_eq!(night.log(), ["c A2"]);
+
+    night.rerun(&first, &["--from", "nope"]).fails(4, &["no step `nope`"]);
+    night.rerun(&first, &["--from", "c"]).fails(4, &["`c` never ran"]);
+    night.rerun("77", &[]).fails(4, &["77"]);
+    let second = night.last();
+    assert_eq!(night.rerun(&second, &["--from", "each"]).code, 0);
+    assert_eq!(night.log(), ["item 1", "item 2", "c A2"]);
+    assert_eq!(night.rerun(&second, &["--only", "c"]).code, 0);
+    assert_eq!(night.log(), ["c A2"]);
+    assert_eq!(night.rerun(&first, &["--to", "each"]).code, 0);
+    assert_eq!(night.log(), [""; 0], "all of that has completed");
+    // Other items are another loop: nothing of the old one stands.
+    assert_eq!(night.rerun(&first, &["--set", "items=[1, 5]"]).code, 0);
+    assert_eq!(night.log(), ["item 1", "item 5", "c A2"]);
+}
+
+#[test]
+fn the_duty_to_undo_moves_with_what_was_kept_and_only_once() {
+    let night = Night::new();
+    assert_eq!(night.run(&[]).code, 1);
+    let first = night.last();
+    night.log();
+    night.place.write("gate", "");
+    night.place.write("gate.bad", "");
+    assert_eq!(night.rerun(&first, &[]).code, 1);
+    assert_eq!(night.log(), ["c A2", "undo a A"]);
+    assert_eq!(night.rerun(&first, &[]).code, 1);
+    assert_eq!(night.log(), ["c A2"], "it was undone already");
+    let rolled_back = night.place.json(&["ps", "show", &night.last(), "-o", "json"]);
+    assert_eq!(rolled_back["execution"]["status"], "rolled_back");
+    assert_eq!(rolled_back["execution"]["trigger"]["kind"], "rerun");
+}
+
+#[test]
+fn a_part_of_a_chain_runs_with_results_that_are_given() {
+    let night = Night::new();
+    assert_eq!(night.run(&["--to", "each"]).out, "[\"1\",\"2\"]\n");
+    assert_eq!(night.log(), ["a", "item 1", "item 2"]);
+    night.place.write("all.json", "[7, 8, 9]");
+    let done = night.run(&["--only", "c", "--pin", "a=X", "--pin", "each=@all.json"]);
+    assert_eq!((done.code, night.log()), (0, vec!["c X3".to_owned()]), "{done:?}");
+    night.run(&["--only", "c"]).fails(1, &["`a` is not defined"]);
+    night.run(&["--only", "cc"]).fails(4, &["no step `cc`"]);
+    night.run(&["--pin", "a"]).fails(2, &["no `=`"]);
+    night.run(&["--only", "c", "--to", "c"]).fails(2, &["--only"]);
+    night.place.write("gate", "");
+    night.run(&["--from", "gate", "--pin", "a=X", "--pin", "each=[1]"]).says(&[]);
+    assert_eq!(night.log(), ["c X1"]);
+}
