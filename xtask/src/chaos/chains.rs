@@ -11,6 +11,9 @@ use super::random::Random;
 /// The key of the chain that keeps an engine busy from the first kill to the last.
 pub(super) const KEEPER: &str = "keeper";
 
+/// The chain that others call.
+pub(super) const CHILD: &str = "child";
+
 /// The chain with a schedule.
 pub(super) const TICK: &str = "tick";
 
@@ -62,11 +65,27 @@ pub(super) enum Kind {
     Wait,
     /// A step that is tried again until all its time is over.
     Total,
+    /// Steps that run by what they depend on.
+    Graph,
+    /// Undos within a graph, a loop and branches.
+    Saga,
+    /// Steps that are executions of another chain.
+    Call,
+    /// The same, taken back.
+    CallUndo,
+    /// A person's answer and a signal, each with a time at which it goes on by itself.
+    Ask,
+    /// A step that is repeated, and one that is tried again as a block.
+    Loop,
 }
 
 /// In the order in which they come; what waits for a timer more often, since most kills meet something else.
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 31] = [
     Kind::Sequence,
+    Kind::CallUndo,
+    Kind::Saga,
+    Kind::Ask,
+    Kind::Call,
     Kind::Retry,
     Kind::Long,
     Kind::Wait,
@@ -77,7 +96,11 @@ const KINDS: [Kind; 23] = [
     Kind::Backoff,
     Kind::Wait,
     Kind::Each,
+    Kind::Graph,
     Kind::Parallel,
+    Kind::Loop,
+    Kind::CallUndo,
+    Kind::Ask,
     Kind::Retry,
     Kind::Limit,
     Kind::Rollback,
@@ -97,7 +120,7 @@ impl Kind {
         match self {
             Self::Continue | Self::Timeout | Self::Limit | Self::Total => "completed_with_errors",
             Self::Fail => "failed",
-            Self::Rollback => "rolled_back",
+            Self::Rollback | Self::Saga | Self::CallUndo => "rolled_back",
             Self::Sequence
             | Self::Retry
             | Self::Group
@@ -108,6 +131,10 @@ impl Kind {
             | Self::Patient
             | Self::Long
             | Self::Backoff
+            | Self::Graph
+            | Self::Call
+            | Self::Ask
+            | Self::Loop
             | Self::Wait => "completed",
         }
     }
@@ -149,6 +176,15 @@ impl Draft {
                 json!({"name": TICK, "params": params, "steps": [step]})
             }
         };
+        Self { kind: Kind::Sequence, definition, script: None }
+    }
+
+    /// The chain that others call.
+    pub(super) fn child(reporting: &Reporting) -> Self {
+        let step = |ms: &str| json!({"command": reporting.argv(&[("--ms", ms.into())])});
+        let undone = with(step("20"), json!({"id": "done", "undo": step("30")}));
+        let steps = json!([undone, with(step("400"), json!({"id": "slow"}))]);
+        let definition = json!({"name": CHILD, "params": {"key": {"type": "string"}}, "steps": steps});
         Self { kind: Kind::Sequence, definition, script: None }
     }
 
@@ -251,6 +287,16 @@ impl Author<'_> {
             Kind::Limit => self.limit(),
             Kind::Wait => self.wait(),
             Kind::Total => self.total(),
+            Kind::Graph => self.graph(),
+            Kind::Saga => self.saga(),
+            Kind::Call => json!([self.call("one"), self.short_shell(), self.call("two")]),
+            Kind::CallUndo => {
+                let last = with(self.failing(9), json!({"error_policy": "rollback"}));
+                let undone = with(self.short_shell(), json!({"undo": self.long_shell()}));
+                json!([self.call("one"), undone, self.call("two"), last])
+            }
+            Kind::Ask => self.ask(),
+            Kind::Loop => self.again(),
             Kind::Timeout => {
                 let slow = self.command(&[("--ms", "20000".into())]);
                 let slow = with(slow, json!({"timeout": 0.4, "error_policy": "continue"}));
@@ -315,6 +361,63 @@ impl Author<'_> {
         let retry = json!({"max_attempts": 50, "initial_delay": 0.3, "backoff_factor": 1, "jitter": false});
         let slow = with(slow, json!({"timeout": timeout, "retry_config": retry, "error_policy": "continue"}));
         json!([self.short_shell(), slow, self.short_shell()])
+    }
+
+    fn graph(&mut self) -> Json {
+        let node = |id: &str, step: Json, needs: Json| with(step, json!({"id": id, "depends_on": needs}));
+        let failing = with(self.failing(9), json!({"id": "d", "error_policy": "continue"}));
+        json!([
+            with(self.short_shell(), json!({"id": "a"})),
+            node("b", self.long_command(), json!(["a"])),
+            node("c", self.short_command(), json!(["a"])),
+            node("e", self.long_shell(), json!(["b", "c"])),
+            with(node("f", self.short_shell(), json!(["b", "c"])), json!({"join": "any"})),
+            {"id": "g", "steps": [{"steps": [failing]}, {"id": "h", "set": {"x": 1}}], "when": "1 > 2"},
+            node("i", self.short_shell(), json!(["e", "f", "g"])),
+        ])
+    }
+
+    fn saga(&mut self) -> Json {
+        let undone = |own: &mut Self, id: &str| {
+            let undo = own.short_shell();
+            with(own.short_shell(), json!({"id": id, "undo": undo}))
+        };
+        let each = json!({"items": [1, 2, 3], "max_parallel": 2, "steps": [undone(self, "item")]});
+        let branches = json!({"left": [undone(self, "left")], "right": [with(self.long_shell(), json!({"undo": self.short_command()}))]});
+        let last = with(self.failing(9), json!({"error_policy": "rollback", "depends_on": ["each", "both"]}));
+        json!([
+            undone(self, "first"),
+            {"id": "each", "for_each": each, "depends_on": ["first"]},
+            {"id": "both", "parallel": {"branches": branches}, "depends_on": ["first"]},
+            last,
+        ])
+    }
+
+    /// Each child has a key of its own, so that one that was started twice shows.
+    fn call(&mut self, name: &str) -> Json {
+        json!({"name": name, "chain": CHILD, "parameters": {"key": format!("{{key}}/{name}")}})
+    }
+
+    fn ask(&mut self) -> Json {
+        let approval =
+            json!({"title": "go on?", "expires": self.seconds(2_000, 6_000), "on_timeout": "approve"});
+        let signal = json!({"signal": "go", "timeout": self.seconds(1_000, 3_000)});
+        json!([
+            self.short_shell(),
+            {"id": "ask", "wait": {"approval": approval}},
+            self.short_command(),
+            {"id": "signal", "wait": signal, "alternative": {"set": {"nobody": 1}}},
+            self.long_shell(),
+        ])
+    }
+
+    fn again(&mut self) -> Json {
+        let pause = self.seconds(100, 600);
+        let repeat = json!({"interval": pause, "until": "loop.index >= 3", "max_iterations": 9});
+        let poll = with(self.short_command(), json!({"repeat_config": repeat}));
+        let retry = json!({"max_attempts": 3, "initial_delay": pause, "backoff_factor": 1, "jitter": false});
+        let group = json!({"steps": [self.short_shell(), self.long_shell()], "retry_config": retry});
+        json!([poll, with(group, json!({"repeat_config": {"max_iterations": 2}})), self.short_shell()])
     }
 
     fn sequence(&mut self) -> Json {

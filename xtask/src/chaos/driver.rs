@@ -15,7 +15,7 @@ use catena_store::{ExecutionFilter, Store, sqlite::SqliteStore};
 use rustix::process::Signal;
 
 use super::{
-    chains::{Draft, KEEPER, Kind, Reporting, Ticks},
+    chains::{CHILD, Draft, KEEPER, Kind, Reporting, Ticks},
     engine::{Engines, Heard, Purpose, Site},
     helper, ledger,
     options::Options,
@@ -62,6 +62,8 @@ pub(super) struct Account {
     pub(super) effects: PathBuf,
     pub(super) starts: Vec<Start>,
     pub(super) cancelled: Vec<u64>,
+    /// Executions of which an answer to a question was acknowledged.
+    pub(super) answered: Vec<u64>,
     pub(super) kills: Kills,
     /// What was found wrong on the way.
     pub(super) violations: Vec<Violation>,
@@ -117,6 +119,7 @@ struct Driver {
     keeper_number: Option<u64>,
     starts: Vec<Start>,
     cancelled: Vec<u64>,
+    answered: Vec<u64>,
     logs: BTreeMap<PathBuf, u64>,
     kills: Kills,
     violations: Vec<Violation>,
@@ -150,6 +153,9 @@ impl Driver {
         let stop = site.work.join("stop");
         let keeper =
             Draft::keeper(&stop, options.kills(), &reporting).write(&site.work.join("chains"), KEEPER)?;
+        let child = Draft::child(&reporting).write(&site.work.join("chains"), CHILD)?;
+        let stored = site.command().args(["chain", "create"]).arg(child).status()?;
+        ensure!(stored.success(), "the chain that others call is not stored");
         let tick = Draft::ticking(Ticks::EverySecond, &reporting).write(&site.work.join("chains"), "tick")?;
         Ok(Self {
             tick,
@@ -167,6 +173,7 @@ impl Driver {
             keeper_number: None,
             starts: Vec::new(),
             cancelled: Vec::new(),
+            answered: Vec::new(),
             logs: BTreeMap::new(),
             kills: Kills::default(),
             violations: Vec::new(),
@@ -254,6 +261,9 @@ impl Driver {
         if let Some((delay, which)) = round.hold {
             orders.add(delay, Order::Pause(which));
         }
+        if let Some((delay, which)) = round.answer {
+            orders.add(delay, Order::Answer(which));
+        }
         if let Some(delay) = round.tick {
             orders.add(delay, Order::Tick);
         }
@@ -287,6 +297,14 @@ impl Driver {
                     self.engines.cancel(unfinished[which as usize % unfinished.len()])?;
                 }
             }
+            Order::Answer(which) => {
+                let waiting = self.unfinished_with(|status| status == ExecutionStatus::Waiting);
+                if !waiting.is_empty() {
+                    let execution = waiting[which as usize % waiting.len()];
+                    self.engines.answer(execution)?;
+                    self.engines.say(execution)?;
+                }
+            }
             Order::KillHelper => self.kill_helper()?,
             Order::Tick => drop(self.engines.tick(&self.tick)?),
             Order::Pause(which) => {
@@ -316,7 +334,9 @@ impl Driver {
         let rows =
             SqliteStore::open_for_reading(&self.site.store()).and_then(|store| store.executions(&filter));
         let rows = rows.unwrap_or_default();
-        let meant = rows.iter().filter(|row| row.chain != KEEPER && is_meant(row.status));
+        // What is done to a part of an execution would be its failure.
+        let is_whole = |chain: &str| chain != KEEPER && chain != CHILD;
+        let meant = rows.iter().filter(|row| is_whole(&row.chain) && is_meant(row.status));
         meant.map(|row| row.id.0).collect()
     }
 
@@ -333,7 +353,8 @@ impl Driver {
                         }
                     }
                     Purpose::Cancel { execution } if status.success() => self.cancelled.push(*execution),
-                    Purpose::Cancel { .. } | Purpose::Steer | Purpose::Tick => {}
+                    Purpose::Answer { execution } if status.success() => self.answered.push(*execution),
+                    Purpose::Cancel { .. } | Purpose::Answer { .. } | Purpose::Steer | Purpose::Tick => {}
                 }
                 let said = said.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join(" | ");
                 if status.code() == Some(70) || said.contains("panicked at") {
@@ -555,6 +576,7 @@ impl Driver {
             effects: self.reporting.effects.clone(),
             starts: self.starts,
             cancelled: self.cancelled,
+            answered: self.answered,
             kills: self.kills,
             violations: self.violations,
         })

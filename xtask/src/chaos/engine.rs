@@ -29,7 +29,7 @@ impl Site {
         self.home.join("catena.db")
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.catena);
         command.env("CATENA_HOME", &self.home).env("CATENA_TEST_POWER_LOSS", SYNC_MS);
         command.env_remove("CATENA_STORE").current_dir(&self.work);
@@ -46,6 +46,9 @@ pub(super) enum Purpose {
     /// The start of this number.
     Start(usize),
     Cancel {
+        execution: u64,
+    },
+    Answer {
         execution: u64,
     },
     /// A pause, or going on after one.
@@ -115,6 +118,20 @@ impl Engines {
     pub(super) fn steer(&mut self, verb: &str, execution: u64) -> Result<u32> {
         let mut command = self.site.command();
         command.args(["ps", verb, &execution.to_string()]);
+        self.spawn(Purpose::Steer, command)
+    }
+
+    /// Approves what a step asks.
+    pub(super) fn answer(&mut self, execution: u64) -> Result<u32> {
+        let mut command = self.site.command();
+        command.args(["ps", "approve", &execution.to_string()]);
+        self.spawn(Purpose::Answer { execution }, command)
+    }
+
+    /// The signal that some steps wait for.
+    pub(super) fn say(&mut self, execution: u64) -> Result<u32> {
+        let mut command = self.site.command();
+        command.args(["ps", "signal", &execution.to_string(), "go"]);
         self.spawn(Purpose::Steer, command)
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Round {
     pub(super) repeat: Option<u64>,
     /// Cancel an unfinished execution; when, and which.
     pub(super) cancel: Option<(Duration, u64)>,
+    /// Approve, and send a signal to, an execution that waits; when, and which.
+    pub(super) answer: Option<(Duration, u64)>,
     /// What a host is asked to start while it is held up.
     pub(super) late: Option<Draft>,
     pub(super) helper: HelperFate,
@@ -94,6 +96,7 @@ impl Round {
             tick: (number == 0 || random.one_in(4)).then(|| random.millis(0, 400)),
             hold: (number.is_multiple_of(4)).then(|| (random.millis(50, 700), random.between(0, 1_000))),
             repeat: random.one_in(4).then(|| random.between(0, 1_000)),
+            answer: random.one_in(2).then(|| (random.millis(0, 900), random.between(0, 1_000))),
             cancel: random.one_in(3).then(|| (random.millis(100, 700), random.between(0, 1_000))),
             pause: if random.one_in(2) { random.millis(0, 20) } else { random.millis(100, 500) },
         }
@@ -105,6 +108,7 @@ pub(super) enum Order {
     Start(usize),
     Cancel(u64),
     KillHelper,
+    Answer(u64),
     Tick,
     Pause(u64),
     /// All that were paused so far.

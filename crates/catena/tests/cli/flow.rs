@@ -216,7 +216,7 @@ fn a_chain_calls_another_one_and_what_that_has_done_is_undone_by_it() {
     let shown = place.json(&["ps", "ls", "-o", "json"]);
     let ends: Vec<&str> =
         shown["executions"].as_array().unwrap().iter().map(|row| row["status"].as_str().unwrap()).collect();
-    assert_eq!(ends.iter().filter(|end| **end == "rolled_back").count(), 3, "the parent and two undos");
+    assert_eq!(ends.iter().filter(|end| **end == "rolled_back").count(), 4, "both parents and two undos");
 }
 
 #[test]

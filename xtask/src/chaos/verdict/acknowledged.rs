@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catena_core::{Event, state::Origin};
+use catena_core::{Event, event::Trigger, state::Origin};
 
 use super::{
     super::driver::Account,
@@ -21,6 +21,16 @@ pub(super) fn check(account: &Account, stored: &Stored, findings: &mut Findings)
         }
     }
     check_keys(stored, findings);
+    for number in &account.answered {
+        let is_there = stored.executions.get(number).is_some_and(|execution| {
+            let mut events = execution.entries.iter().map(|entry| &entry.event);
+            events.any(|event| matches!(event, Event::ApprovalAnswered { .. }))
+        });
+        if !is_there {
+            let detail = format!("execution {number}, whose approval was acknowledged, does not know");
+            findings.add(Promise::Survives, "acknowledged answers are there", detail);
+        }
+    }
     for number in &account.cancelled {
         match stored.executions.get(number) {
             Some(execution) => check_cancelled(*number, execution, findings),
@@ -36,7 +46,9 @@ pub(super) fn check(account: &Account, stored: &Stored, findings: &mut Findings)
 fn check_keys(stored: &Stored, findings: &mut Findings) {
     let mut by_key: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (number, execution) in &stored.executions {
-        if let Some(Event::ExecutionCreated { params, .. }) = execution.entries.first().map(|e| &e.event)
+        if let Some(Event::ExecutionCreated { params, trigger, .. }) = execution.entries.first().map(|e| &e.event)
+            // What undoes an execution has been given the same.
+            && !matches!(trigger, Trigger::Undo { .. })
             && let Some(key) = params.as_json()["key"].as_str()
         {
             by_key.entry(key.to_owned()).or_default().push(*number);

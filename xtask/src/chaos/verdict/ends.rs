@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::UNIX_EPOCH};
 
 use anyhow::Result;
-use catena_core::Event;
+use catena_core::{Event, state::Origin};
 
 use super::{
     super::{chains::KEEPER, driver::Account, ledger::Life},
@@ -56,6 +56,7 @@ fn check_end(number: u64, execution: &Execution, due: Option<&'static str>, find
         let detail = format!("execution {number}: {} as event {}", entry.event.kind(), entry.seq);
         findings.add(Promise::EndsOnce, "nothing after the end", detail);
     }
+    check_undo_order(number, execution, findings);
     let was_cancelled =
         execution.entries.iter().any(|entry| matches!(entry.event, Event::CancelRequested { .. }));
     let due = if execution.chain == KEEPER { Some("completed") } else { due };
@@ -70,6 +71,30 @@ fn check_end(number: u64, execution: &Execution, due: Option<&'static str>, find
     if !is_right {
         let detail = format!("execution {number} of {} ended {status}, not {due:?}", execution.chain);
         findings.add(Promise::EndsOnce, "the right end", detail);
+    }
+}
+
+/// What was done last is taken back first, and nothing twice.
+fn check_undo_order(number: u64, execution: &Execution, findings: &mut Findings) {
+    let mut done = Vec::new();
+    let mut undone = Vec::new();
+    for entry in &execution.entries {
+        match &entry.event {
+            Event::VisitCompleted { visit, .. } => done.push(*visit),
+            Event::BlockOpened { origin: Origin::Undo { visit }, .. } | Event::ChildUndoStarted { visit } => {
+                undone.push(*visit)
+            }
+            _ => {}
+        }
+    }
+    // What a person has run again stands twice.
+    undone.dedup();
+    // Those of an undo come after all that it is about.
+    let places: Vec<Option<usize>> =
+        undone.iter().map(|visit| done.iter().position(|other| other == visit)).collect();
+    if !places.is_sorted_by(|a, b| a > b) {
+        let detail = format!("execution {number}: undone in the order {places:?} of completion");
+        findings.add(Promise::EndsOnce, "undo is in reverse", detail);
     }
 }
 

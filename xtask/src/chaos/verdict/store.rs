@@ -1,6 +1,9 @@
 //! What the store says: journals event by event, and under which lease each row was written.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 use catena_core::{
@@ -84,11 +87,21 @@ impl Execution {
         ends.collect()
     }
 
-    /// Its attempts by address and number.
+    /// Its attempts by address and number; those that are executions of their own are seen as those.
     pub(super) fn attempts(&self) -> BTreeMap<(String, u32), Attempt> {
+        let calls: BTreeSet<u32> = self
+            .entries
+            .iter()
+            .filter_map(|entry| match entry.event {
+                Event::ChildStarted { visit, .. } => Some(visit.0),
+                _ => None,
+            })
+            .collect();
         let mut attempts: BTreeMap<(String, u32), Attempt> = BTreeMap::new();
         for Entry { at, event, .. } in &self.entries {
             match event {
+                Event::AttemptStarted { visit, .. } | Event::AttemptEnded { visit, .. }
+                    if calls.contains(&visit.0) => {}
                 Event::AttemptStarted { visit, attempt } => {
                     let attempt = attempts.entry((self.address(visit.0), attempt.0)).or_default();
                     attempt.started_us.push(at.0);

@@ -13,13 +13,22 @@ use super::{Findings, Promise, store::Stored};
 pub(super) fn check(stored: &Stored, findings: &mut Findings) -> usize {
     let mut fired = 0;
     for (number, execution) in &stored.executions {
-        let (mut waiting, mut delayed) = (BTreeMap::new(), BTreeMap::new());
+        let (mut waiting, mut delayed, mut asking) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut is_paused = false;
         for entry in &execution.entries {
             match &entry.event {
                 Event::RetryScheduled { visit, wake_at }
+                | Event::IterationScheduled { visit, wake_at }
                 | Event::VisitEntered { visit, plan: Plan::Wait { until: wake_at }, .. } => {
                     waiting.insert(visit.0, wake_at.0);
+                }
+                // Somebody may be quicker than the clock.
+                Event::VisitEntered {
+                    visit,
+                    plan: Plan::Ask { until: Some(wake_at), .. } | Plan::Await { until: Some(wake_at) },
+                    ..
+                } => {
+                    asking.insert(visit.0, wake_at.0);
                 }
                 Event::VisitCompleted { visit, .. } if waiting.contains_key(&visit.0) => {
                     let detail = format!("execution {number}: {} did not wait", execution.address(visit.0));
@@ -53,7 +62,7 @@ pub(super) fn check(stored: &Stored, findings: &mut Findings) -> usize {
                 }
                 Event::TimerFired { visit } => {
                     fired += 1;
-                    let wake_at = waiting.remove(&visit.0);
+                    let wake_at = waiting.remove(&visit.0).or(asking.remove(&visit.0));
                     if wake_at.is_none_or(|wake_at| entry.at.0 < wake_at) {
                         let early_ms = wake_at.map(|wake_at| (wake_at - entry.at.0) / 1_000);
                         let address = execution.address(visit.0);
