@@ -28,6 +28,8 @@ pub struct Start {
     pub left_out: Vec<StepIx>,
     /// Steps that do not run because their results are given.
     pub pinned: Vec<(StepIx, Value)>,
+    /// Of what an earlier execution has not left, only this step runs.
+    pub only: Option<StepIx>,
     pub legacy: Legacy,
 }
 
@@ -40,6 +42,7 @@ impl Start {
             held: false,
             left_out: Vec::new(),
             pinned: Vec::new(),
+            only: None,
             legacy: Legacy::None,
         }
     }

@@ -169,6 +169,9 @@ pub enum Event {
         left_out: Vec<StepIx>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pinned: Vec<(StepIx, Value)>,
+        /// Of what is not adopted from an earlier execution, only this step runs, with what stands in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<StepIx>,
     },
     /// Results of an earlier execution stand for the visits that would come to them again.
     ResultsAdopted {

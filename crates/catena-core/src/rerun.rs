@@ -32,6 +32,8 @@ pub struct Rerun {
     /// Visits whose results are kept.
     pub kept: Vec<VisitNo>,
     pub left_out: Vec<StepIx>,
+    /// Of what is not kept, only this step runs.
+    pub only: Option<StepIx>,
     pub results: Vec<Adopted>,
 }
 
@@ -64,7 +66,11 @@ impl State {
             }
         };
         let kept = kept.into_iter().filter(|no| !left_out.contains(&self.visit(*no).step)).collect();
-        Rerun { kept, left_out, results }
+        let only = match again {
+            Again::Only(step) => Some(step),
+            Again::Failed | Again::From(_) | Again::To(_) => None,
+        };
+        Rerun { kept, left_out, only, results }
     }
 
     /// Whether another execution need not do again what the visit has done.

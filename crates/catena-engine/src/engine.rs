@@ -14,6 +14,7 @@ use std::{
 
 use catena_core::{
     Chain, ExecutionId,
+    chain::Overload,
     event::{Event, Trigger},
 };
 use catena_runners::{
@@ -164,7 +165,23 @@ impl Engine {
         expect_not_archived(chain.as_ref())?;
         self.expect_pools(&request.version.chain)?;
         let request = CheckedStart::new(request, &*self.shared.store)?;
+        if let Some(first) = self.started_before(&request)? {
+            return Ok(first);
+        }
         self.ask(|reply| Input::Start { request: Box::new(request), is_known, reply })
+    }
+
+    /// The first start with the same key of a chain that refuses a second execution: it is no second one.
+    fn started_before(&self, request: &CheckedStart) -> Result<Option<Started>, Error> {
+        let refuses = request.version.chain.concurrency.is_some_and(|one| one.policy == Overload::Skip);
+        let Some(key) = request.key.as_ref().filter(|_| refuses) else { return Ok(None) };
+        match self.shared.store.started(key)? {
+            None => Ok(None),
+            Some((execution, of)) if of == request.fingerprint() => {
+                Ok(Some(Started { execution, is_new: false }))
+            }
+            Some((execution, _)) => Err(Error::KeyConflict { key: key.clone(), execution }),
+        }
     }
 
     /// A step of a pool that nobody has given slots to would wait for ever.

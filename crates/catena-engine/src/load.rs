@@ -234,6 +234,7 @@ fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
         trigger: Trigger::Undo { of: child, parent, visit, nth },
         left_out: Vec::new(),
         pinned: Vec::new(),
+        only: None,
         legacy: Legacy::Duties { from: child, duties },
     })))
 }

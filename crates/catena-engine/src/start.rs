@@ -56,6 +56,7 @@ pub(crate) struct CheckedStart {
     pub(crate) trigger: Trigger,
     pub(crate) left_out: Vec<StepIx>,
     pub(crate) pinned: Vec<(StepIx, Value)>,
+    pub(crate) only: Option<StepIx>,
     pub(crate) legacy: Legacy,
 }
 
@@ -68,6 +69,7 @@ impl CheckedStart {
         let mut start = Self {
             left_out: part.map(|part| version.chain.left_out(part)).unwrap_or_default(),
             pinned: pins,
+            only: None,
             params,
             blobs,
             key,
@@ -82,6 +84,11 @@ impl CheckedStart {
         Ok(start)
     }
 
+    /// What the same key must be used for again.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{} {}", self.version.digest, self.params.as_json())
+    }
+
     fn take_over(&mut self, of: ExecutionId, again: Again, store: &dyn Store) -> Result<(), Error> {
         let (state, entries) = read_state(store, of)?;
         if !state.has_ended() {
@@ -92,6 +99,7 @@ impl CheckedStart {
         let plan = state.rerun(again, entries.iter().map(|entry| &entry.event));
         self.trigger = Trigger::Rerun { of };
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
+        self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
         let duty = store.heir(of)?.is_none();
         self.legacy = Legacy::Results { from: of, duty, results: plan.results };
         Ok(())

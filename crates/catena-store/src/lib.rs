@@ -74,6 +74,9 @@ pub trait Store: Send + Sync {
     /// A state's serial form and the sequence number it stands at.
     fn snapshot(&self, execution: ExecutionId) -> Result<Option<(u64, Vec<u8>)>, Error>;
 
+    /// The execution that was started with a key, and the definition and input that it was started for.
+    fn started(&self, key: &str) -> Result<Option<(ExecutionId, String)>, Error>;
+
     /// A result that was kept under a key.
     fn cached(&self, key: &str) -> Result<Option<Cached>, Error>;
 

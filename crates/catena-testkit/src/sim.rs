@@ -114,6 +114,13 @@ impl<'a> Sim<'a> {
         }
     }
 
+    /// With room for so many attempts at a time from here on.
+    #[must_use]
+    pub fn with_slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
     /// Runs until nothing happens without a person.
     pub fn run(mut self) -> Self {
         while self.step() {}

@@ -5,6 +5,7 @@ mod chains;
 mod code;
 mod context;
 mod counts;
+mod graph;
 mod lab;
 mod long;
 mod many;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Context as _;
 
-use super::{code, context, long, many, measure::Measured, program, sequence, shell, table};
+use super::{code, context, graph, long, many, measure::Measured, program, sequence, shell, table};
 use crate::{
     cargo::{cargo, target},
     report::AlreadySaid,
@@ -28,6 +28,9 @@ const ROWS: &[Row] = &[
     Row { name: "help", work: "`catena --help`", measure: program::help },
     Row { name: "long", work: "no-op step in a chain of 10,000, against 10", measure: long::durable },
     Row { name: "long-core", work: "the same, decisions alone", measure: long::core_alone },
+    Row { name: "graph", work: "no-op step in a graph of 10,000, against 10", measure: graph::durable },
+    Row { name: "graph-core", work: "the same, decisions alone", measure: graph::core_alone },
+    Row { name: "items-core", work: "an item of 10,000, against 10, decisions alone", measure: graph::items },
     Row { name: "context", work: "no-op step behind 1,000 results of 16 KiB", measure: context::measure },
     Row { name: "context-shell", work: "shell step behind the same", measure: context::process },
 ];

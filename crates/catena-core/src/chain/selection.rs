@@ -73,6 +73,18 @@ impl Chain {
         seen
     }
 
+    /// Whether a step is another one, or stands in it.
+    pub(crate) fn stands_in(&self, step: StepIx, outer: StepIx) -> bool {
+        let mut at = Some(step);
+        while let Some(step) = at {
+            if step == outer {
+                return true;
+            }
+            at = self.owner(self.step(step).block);
+        }
+        false
+    }
+
     /// The step that a block stands in.
     pub fn owner(&self, block: BlockIx) -> Option<StepIx> {
         self.lookups

@@ -10,18 +10,20 @@ use crate::{
 };
 
 impl Decider<'_> {
-    pub(super) fn begin(
+    pub(super) fn select(
         &mut self,
-        held: bool,
         left_out: Vec<StepIx>,
         pinned: Vec<(StepIx, Value)>,
-        legacy: Legacy,
+        only: Option<StepIx>,
     ) {
-        if !left_out.is_empty() || !pinned.is_empty() {
+        if !left_out.is_empty() || !pinned.is_empty() || only.is_some() {
             let pinned =
                 pinned.into_iter().map(|(step, value)| (step, value.keep(&mut self.blobs))).collect();
-            self.emit(Event::StepsSelected { left_out, pinned });
+            self.emit(Event::StepsSelected { left_out, pinned, only });
         }
+    }
+
+    pub(super) fn begin(&mut self, held: bool, legacy: Legacy) {
         match legacy {
             Legacy::None => {}
             Legacy::Results { from, duty, results } => {
@@ -63,8 +65,21 @@ impl Decider<'_> {
         if selection.left_out.contains(&step) {
             return Some(Plan::Skip(SkipReason::LeftOut));
         }
+        if self.state.is_frame_aside(frame) {
+            return None;
+        }
+        self.adopted_before(frame, step, nth).or_else(|| {
+            let only = selection.only?;
+            let chain = self.state.chain();
+            let is_meant = chain.stands_in(step, only) || chain.step(step).work.nested().is_some();
+            (!is_meant).then_some(Plan::Skip(SkipReason::LeftOut))
+        })
+    }
+
+    /// The result that an earlier execution has left for it.
+    fn adopted_before(&self, frame: FrameNo, step: StepIx, nth: u32) -> Option<Plan> {
         let adopted = &self.state.adopted().results;
-        if adopted.is_empty() || self.state.is_frame_aside(frame) {
+        if adopted.is_empty() {
             return None;
         }
         let earlier = adopted.get(self.state.address_of(frame, step, nth).as_str())?;

@@ -47,7 +47,8 @@ impl State {
             params,
             trigger: start.trigger,
         });
-        decider.begin(start.held, start.left_out, start.pinned, start.legacy);
+        decider.select(start.left_out, start.pinned, start.only);
+        decider.begin(start.held, start.legacy);
         let decision = decider.advance();
         (state, decision)
     }

@@ -59,7 +59,7 @@ impl State {
             }
             Event::ExecutionHeld {} => self.set_held_back(true),
             Event::ExecutionAdmitted {} => self.set_held_back(false),
-            Event::StepsSelected { left_out, pinned } => self.steps_selected(left_out, pinned),
+            Event::StepsSelected { left_out, pinned, only } => self.steps_selected(left_out, pinned, *only),
             Event::ResultsAdopted { from, duty, results } => self.results_adopted(*from, *duty, results),
             Event::DutiesAdopted { duties, .. } => self.duties_adopted(at, duties),
             Event::SignalReceived { name, value } => {
@@ -707,7 +707,7 @@ impl State {
 
     fn touch_root(&mut self) {
         if self.record.frames.is_empty() {
-            return;
+            return self.touch_execution();
         }
         self.touch_frame(FrameNo::ROOT);
         // A cancel also answers for visits that wait for a person, wherever they are.

@@ -125,6 +125,8 @@ pub struct Adoption {
 pub struct Selection {
     pub left_out: BTreeSet<StepIx>,
     pub pinned: BTreeMap<StepIx, Value>,
+    #[serde(default)]
+    pub only: Option<StepIx>,
 }
 
 /// The end that is to be, and how far the handlers are.

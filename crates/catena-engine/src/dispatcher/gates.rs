@@ -25,6 +25,8 @@ pub(super) struct Gates {
 struct Gate {
     limit: u32,
     running: BTreeSet<ExecutionId>,
+    /// Those of them that make room for another one.
+    leaving: BTreeSet<ExecutionId>,
     held: VecDeque<ExecutionId>,
 }
 
@@ -71,7 +73,9 @@ impl Gates {
         match policy {
             Overload::Queue => Entry::Held { cancels: None },
             Overload::Skip => Entry::Refused { running: gate.running.iter().copied().collect() },
-            Overload::CancelRunning => Entry::Held { cancels: gate.running.first().copied() },
+            Overload::CancelRunning => {
+                Entry::Held { cancels: gate.running.difference(&gate.leaving).next().copied() }
+            }
         }
     }
 
@@ -93,10 +97,17 @@ impl Gates {
         self.of.insert(state.id(), name);
     }
 
+    fn leaves(&mut self, execution: ExecutionId) {
+        if let Some(gate) = self.of.get(&execution).and_then(|name| self.gates.get_mut(name)) {
+            gate.leaving.insert(execution);
+        }
+    }
+
     pub(super) fn ended(&mut self, execution: ExecutionId) {
         let Some(name) = self.of.remove(&execution) else { return };
         if let Some(gate) = self.gates.get_mut(&name) {
             gate.running.remove(&execution);
+            gate.leaving.remove(&execution);
             gate.held.retain(|held| *held != execution);
         }
         self.ended.insert(name);
@@ -131,6 +142,7 @@ impl Dispatcher {
     }
 
     pub(super) fn cancel_for_another(&mut self, execution: ExecutionId) {
+        self.gates.leaves(execution);
         let command = InboxCommand::Cancel { rollback: false, force: false };
         let cancel = Deferred::Tell { command, actor: Actor::engine(), inbox: None, reply: None };
         self.with_state(execution, cancel);

@@ -224,7 +224,8 @@ impl Dispatcher {
         if let Some(refusal) = self.refusal() {
             return reply(Err(refusal));
         }
-        let CheckedStart { version, params, blobs, key, actor, trigger, left_out, pinned, mut legacy } =
+        let fingerprint = request.key.is_some().then(|| request.fingerprint());
+        let CheckedStart { version, params, blobs, key, actor, trigger, left_out, pinned, only, mut legacy } =
             request;
         let entry = self.gates.look(&version.chain, trigger);
         if let Entry::Refused { running } = entry {
@@ -242,8 +243,7 @@ impl Dispatcher {
         }
         let execution = ExecutionId(self.take_number());
         records.push(Record::NextNumber(self.next_number));
-        if let Some(key) = &key {
-            let fingerprint = format!("{} {}", version.digest, params.as_json());
+        if let (Some(key), Some(fingerprint)) = (&key, fingerprint) {
             records.push(Record::StartKey { key: key.clone(), fingerprint, execution });
         }
         if let Legacy::Results { from, duty, .. } = &mut legacy {
@@ -253,7 +253,8 @@ impl Dispatcher {
             }
         }
         let held = matches!(entry, Entry::Held { .. });
-        let start = Start { held, left_out, pinned, legacy, ..Start::new(&version.digest, params, trigger) };
+        let start =
+            Start { held, left_out, pinned, only, legacy, ..Start::new(&version.digest, params, trigger) };
         // Until the store has said that the key is new, no attempt may run.
         let slots = if key.is_some() { Offer::default() } else { self.slots.offer(execution, None) };
         if key.is_some() {

@@ -129,21 +129,23 @@ impl Context<'_> {
         }
     }
 
-    /// A duration, or `{attempt, total}`. What holds blocks makes no attempts: there it limits all of it.
+    /// A duration, or `{attempt, total}`. What holds blocks makes no attempts, and those of a called chain are
+    /// executions with limits of their own: there it limits all of it.
     pub(crate) fn limits(&mut self, node: &Node, step: &StepOutline<'_>) -> Option<Limits> {
-        let is_block = step.kind.is_some_and(|(kind, _)| kind.family == Family::Block);
+        let is_whole =
+            step.kind.is_some_and(|(kind, _)| kind.family == Family::Block || kind.name == "chain");
         let duration = |key: &str| node.get(key).map(|entry| entry.value.as_duration_ms());
         if !matches!(node.value, Value::Map(_)) {
             let ms = Some(node.as_duration_ms()?);
-            return Some(match is_block {
+            return Some(match is_whole {
                 true => Limits { attempt_ms: None, total_ms: ms },
                 false => Limits { attempt_ms: ms, total_ms: None },
             });
         }
-        if let Some(entry) = node.get("attempt").filter(|_| is_block) {
-            let message = "a block makes no attempts that could be limited";
+        if let Some(entry) = node.get("attempt").filter(|_| is_whole) {
+            let message = "a block or a called chain makes no attempts that could be limited";
             let problem = Problem::new(Code::IdleKey, entry.key.span, message).label("does nothing");
-            self.add(problem.help("write `total`, which limits all that the block has in it"));
+            self.add(problem.help("write `total`, which limits all that it has in it"));
         }
         Some(Limits { attempt_ms: lift(duration("attempt"))?, total_ms: lift(duration("total"))? })
     }

@@ -101,6 +101,15 @@ impl Store for SqliteStore {
         })
     }
 
+    fn started(&self, key: &str) -> Result<Option<(ExecutionId, String)>, Error> {
+        self.with_reader(|reader| {
+            Ok(reader
+                .prepare_cached("SELECT execution, fingerprint FROM start_keys WHERE key = ?")?
+                .query_row([key], |row| Ok((ExecutionId(row.get(0)?), row.get(1)?)))
+                .optional()?)
+        })
+    }
+
     fn cached(&self, key: &str) -> Result<Option<Cached>, Error> {
         self.with_reader(|reader| {
             Ok(reader

@@ -33,10 +33,12 @@ impl State {
         &mut self,
         left_out: &[StepIx],
         pinned: &[(StepIx, Value)],
+        only: Option<StepIx>,
     ) -> Result<(), Misfit> {
         self.expect_new()?;
         self.record.selection.left_out.extend(left_out);
         self.record.selection.pinned.extend(pinned.iter().cloned());
+        self.record.selection.only = only;
         Ok(())
     }
 
