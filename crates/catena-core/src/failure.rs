@@ -162,6 +162,14 @@ impl Failure {
         Self::lasting(FailureType::Lost, "nobody saw its end, and a person answered that it failed")
     }
 
+    /// As an expression sees it.
+    pub fn to_value(&self) -> Value {
+        let detail = self.detail.as_ref().map(|detail| ("detail".to_owned(), detail.clone()));
+        let fields = [("type", self.kind.as_str()), ("message", self.message.as_str())];
+        let fields = fields.map(|(name, text)| (name.to_owned(), Value::text(text)));
+        Value::object(fields.into_iter().chain(detail))
+    }
+
     #[must_use]
     pub fn with_detail(mut self, detail: serde_json::Value) -> Self {
         self.detail = Some(Value::from(detail));

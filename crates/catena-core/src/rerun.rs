@@ -79,7 +79,12 @@ impl State {
         let work = &self.step_of(no).work;
         let is_work = work.makes_attempts() || matches!(work, Work::Set { .. } | Work::Wait { .. });
         let stands = visit.result().is_some() && visit.undo == UndoPhase::None;
-        is_work && stands && visit.alternative_to.is_none() && !self.is_aside(no)
+        // What an alternative has done depends on the failure, which may be another one now.
+        let stands_in = self
+            .way_to(no)
+            .iter()
+            .any(|(frame, _)| matches!(self.frame(*frame).origin, Origin::Alternative { .. }));
+        is_work && stands && visit.alternative_to.is_none() && !stands_in && !self.is_aside(no)
     }
 
     fn adopted_of(&self, no: VisitNo) -> Adopted {

@@ -16,7 +16,7 @@ use catena_core::{
     value::{Blob, INLINE_MAX_BYTES},
 };
 use catena_store::{
-    Actor, Append, Commit, Error, ExecutionFilter, InboxCommand, Lease, Record, Store, Version,
+    Actor, Append, Cached, Commit, Error, ExecutionFilter, InboxCommand, Lease, Record, Store, Version,
     sqlite::{Finding, HostLock, SqliteStore, check, rebuild},
     whole,
 };
@@ -157,6 +157,28 @@ fn a_key_starts_one_execution() {
         matches!(taken, Err(Error::KeyTaken { execution: ExecutionId(2), same_input: true })),
         "{taken:?}"
     );
+}
+
+#[test]
+fn results_are_kept_by_their_key_and_a_duty_goes_to_one_heir() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let cached = |result: u32, at: i64| Cached {
+        execution: ExecutionId(2),
+        at: Timestamp(at),
+        result: Value::from(serde_json::json!(result)),
+    };
+    for (result, at) in [(1, 10), (2, 20)] {
+        let cached = cached(result, at);
+        commit(&store, vec![Record::Cached { key: "k".into(), cached }], None).unwrap();
+    }
+    assert_eq!(store.cached("k").unwrap(), Some(cached(2, 20)), "the newer one");
+    assert_eq!(store.cached("other").unwrap(), None);
+    for heir in [ExecutionId(7), ExecutionId(8)] {
+        commit(&store, vec![Record::Legacy { source: ExecutionId(2), heir }], None).unwrap();
+    }
+    assert_eq!(store.heir(ExecutionId(2)).unwrap(), Some(ExecutionId(7)), "the first one");
+    assert_eq!(store.heir(ExecutionId(3)).unwrap(), None);
 }
 
 #[test]

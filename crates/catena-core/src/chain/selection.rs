@@ -74,7 +74,7 @@ impl Chain {
     }
 
     /// Whether a step is another one, or stands in it.
-    pub(crate) fn stands_in(&self, step: StepIx, outer: StepIx) -> bool {
+    pub fn stands_in(&self, step: StepIx, outer: StepIx) -> bool {
         let mut at = Some(step);
         while let Some(step) = at {
             if step == outer {

@@ -83,7 +83,13 @@ impl Decider<'_> {
             None => Ok(Value::null()),
             Some(output) => output.eval(scope),
         })?;
-        Some(output.and_then(|output| self.keep(output)))
+        let selection = self.state.selection();
+        let is_part = !selection.left_out.is_empty() || selection.only.is_some();
+        match output.and_then(|output| self.keep(output)) {
+            // Where a part runs, the rest has left nothing that the output could be made of.
+            Err(_) if is_part => Some(Ok(Value::null())),
+            output => Some(output),
+        }
     }
 
     fn end(&mut self, end: End, error: Option<Failure>) {

@@ -6,7 +6,7 @@ use crate::{
     command::{Rejection, SIGNALS_MAX},
     event::{ApprovalAnswer, Event},
     ids::VisitNo,
-    state::VisitPhase,
+    state::{VisitPhase, with_defaults},
     value::Value,
 };
 
@@ -76,19 +76,10 @@ fn has_something(form: &Value) -> bool {
 
 /// The form with the defaults of what was left out, if it fits.
 fn filled_in(schema: &serde_json::Value, form: Option<Value>) -> Result<Value, Rejection> {
-    let mut filled = form.map_or_else(|| serde_json::json!({}), |form| form.as_json().clone());
-    if let (Some(fields), Some(properties)) =
-        (filled.as_object_mut(), schema.get("properties").and_then(serde_json::Value::as_object))
-    {
-        for (name, property) in properties {
-            if let (None, Some(default)) = (fields.get(name), property.get("default")) {
-                fields.insert(name.clone(), default.clone());
-            }
-        }
-    }
-    let wrong = mismatches(schema, &filled);
+    let filled = with_defaults(schema, form.unwrap_or_else(|| Value::object([])));
+    let wrong = mismatches(schema, filled.as_json());
     if wrong.is_empty() {
-        return Ok(Value::from(filled));
+        return Ok(filled);
     }
     let all = wrong.iter().map(|one| match one.path.trim_start_matches('.') {
         "" => format!("it {}", one.message),

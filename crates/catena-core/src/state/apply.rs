@@ -6,6 +6,7 @@ mod child;
 mod flow;
 mod person;
 
+pub(crate) use self::person::with_defaults;
 pub use self::{begin::items_digest, flow::HANDLER_LIMIT_MS};
 
 use super::{
@@ -267,7 +268,8 @@ impl State {
             }
             Origin::Alternative { visit } => {
                 let failure = self.known(visit)?.alternative_to.as_ref();
-                names.insert("error".to_owned(), Value::from(serde_json::json!(failure)));
+                let failure = failure.map_or_else(Value::null, Failure::to_value);
+                names.insert("error".to_owned(), failure);
             }
             Origin::Group { visit } | Origin::Branch { visit, .. } => {
                 if let Some(iteration) = &self.known(visit)?.iteration {

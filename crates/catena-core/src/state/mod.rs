@@ -26,7 +26,7 @@ pub use self::{
     scope::{RESERVED_NAMES, VisitScope},
     snapshot::SnapshotError,
 };
-pub(crate) use self::{reader::Met, scope::loop_value};
+pub(crate) use self::{apply::with_defaults, reader::Met, scope::loop_value};
 use crate::{
     chain::{Chain, HandlerKind, Pool, Step},
     event::{Adopted, Answer, BlockEnd, Consequence, Input, SkipReason, StopReason, Trigger},
@@ -592,7 +592,7 @@ impl State {
             Phase::Running | Phase::Handling(_) => {
                 self.halted_status().unwrap_or_else(|| self.running_status())
             }
-            Phase::Undoing if self.is_stuck() => ExecutionStatus::Stuck,
+            Phase::Undoing if self.is_stuck() && !self.record.forced => ExecutionStatus::Stuck,
             Phase::Undoing => self.halted_status().unwrap_or(ExecutionStatus::Undoing),
             Phase::Ended { end, .. } => end.into(),
         }

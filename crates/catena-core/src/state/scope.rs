@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     expr::{Reading, Scope, text_of_instant},
+    failure::Failure,
     ids::{FrameNo, StepIx, VisitNo},
     path::{Path, Segment},
     schedule::Zone,
@@ -137,7 +138,8 @@ impl VisitScope<'_> {
     fn execution(&self) -> serde_json::Value {
         match self.state.phase() {
             Phase::Handling(handling) => {
-                json!({ "id": self.state.id, "status": handling.end, "error": handling.error })
+                let error = handling.error.as_ref().map(|error| error.to_value().as_json().clone());
+                json!({ "id": self.state.id, "status": handling.end, "error": error })
             }
             Phase::Created | Phase::Running | Phase::Undoing | Phase::Ended { .. } => {
                 json!({ "id": self.state.id })
@@ -253,7 +255,15 @@ impl State {
         let fields = [
             ("status", Some(json!(status).into())),
             ("result", visit.result().or(visit.iterated()).cloned().or(nothing)),
-            ("error", Some(json!(visit.failure().or(visit.alternative_to.as_ref())).into())),
+            (
+                "error",
+                Some(
+                    visit
+                        .failure()
+                        .or(visit.alternative_to.as_ref())
+                        .map_or_else(Value::null, Failure::to_value),
+                ),
+            ),
             ("attempts", Some(json!(visit.attempts).into())),
         ];
         let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -266,7 +276,8 @@ impl State {
             .passed
             .iter()
             .map(|no| {
-                let failure = serde_json::to_value(self.visit(*no).failure()).unwrap_or_default();
+                let failure = self.visit(*no).failure().map(Failure::to_value);
+                let failure = failure.map_or(serde_json::Value::Null, |failure| failure.as_json().clone());
                 (self.step_of(*no).id.as_str().to_owned(), failure)
             })
             .collect()

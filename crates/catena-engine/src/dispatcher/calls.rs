@@ -175,11 +175,17 @@ pub(crate) fn end_of(state: &State) -> Option<(Caller, CallNews)> {
 fn failure_of(state: &State, end: End, error: Option<&Failure>) -> Failure {
     let (chain, id) = (state.chain().name.as_str(), state.id());
     let message = match error {
+        // It comes from deeper, and says from where.
+        Some(error) if is_of_child(error) => error.message.clone(),
         Some(error) => format!("chain `{chain}` (execution {id}) {end}: {error}"),
         None => format!("chain `{chain}` (execution {id}) {end}"),
     };
     let kind = error.map_or(FailureType::Raised(end.to_string()), |error| error.kind.clone());
     Failure::new(kind, message).with_detail(serde_json::json!({ "execution": id }))
+}
+
+fn is_of_child(failure: &Failure) -> bool {
+    failure.detail.as_ref().is_some_and(|detail| detail.as_json().get("execution").is_some())
 }
 
 /// The call that an attempt is.

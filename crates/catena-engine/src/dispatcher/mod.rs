@@ -610,9 +610,9 @@ fn slots_moved(state: &State, events: &[Event]) -> Moved {
 }
 
 fn no_room(chain: &Chain, running: &[ExecutionId]) -> String {
-    let running: Vec<String> = running.iter().map(ToString::to_string).collect();
+    let running: Vec<String> = running.iter().map(|id| format!("execution {id}")).collect();
     format!(
-        "chain `{}` has as many executions as its `concurrency` allows ({}), and its policy is `skip`",
+        "chain `{}` runs as often at once as its `concurrency` allows ({}), and its policy is `skip`",
         chain.name,
         running.join(", ")
     )

@@ -75,7 +75,7 @@ impl Context<'_> {
         if repeats {
             self.scope.leave();
         }
-        let alternative = step.alternative.as_ref().map(|block| self.alternative(block));
+        let alternative = step.alternative.as_ref().map(|block| self.alternative(block, step));
         // Where to go next, and how to take the step back, is asked when its own result is there.
         self.is_raw = false;
         self.scope.at(Here::Behind(position));
@@ -187,11 +187,17 @@ impl Context<'_> {
     }
 
     /// The one step that stands in for another one.
-    fn alternative(&mut self, block: &BlockOutline<'_>) -> Option<Box<StepDraft>> {
+    fn alternative(&mut self, block: &BlockOutline<'_>, step: &StepOutline<'_>) -> Option<Box<StepDraft>> {
         self.scope.enter(Frame::of(ALTERNATIVE_NAMES));
         let steps = self.block(block);
         self.scope.leave();
-        steps?.pop().map(Box::new)
+        let mut draft = steps?.pop()?;
+        // Who names the result wants it, from whichever of the two.
+        let wanted = step.get("output_key").and_then(|entry| self.text(&entry.value));
+        if !matches!(draft.work, Work::Set { .. }) {
+            draft.output_key = draft.output_key.or(wanted);
+        }
+        Some(Box::new(draft))
     }
 
     fn cache(&mut self, node: &Node) -> Option<Option<Cache>> {

@@ -62,6 +62,15 @@ impl Context<'_> {
                 _ => OnTimeout::Fail,
             },
         };
+        if let (OnTimeout::Approve, Some(form), Some(entry)) = (on_timeout, &form, node.get("on_timeout"))
+            && !unanswered(form).is_empty()
+        {
+            let names = unanswered(form).join("`, `");
+            let message = format!("time cannot fill in `{names}` of the form");
+            let problem =
+                Problem::new(Code::MissingKey, entry.value.span, message).label("approves it empty");
+            self.add(problem.help("give what must be filled in a `default`, or let the question fail"));
+        }
         if let Some(entry) = node.get("on_timeout").filter(|_| expires.is_none()) {
             self.idle(entry, "a question without `expires` stands until it is answered");
         }
@@ -149,6 +158,14 @@ impl Context<'_> {
         }
         Some(Limits { attempt_ms: lift(duration("attempt"))?, total_ms: lift(duration("total"))? })
     }
+}
+
+/// What must be filled in and has no default.
+fn unanswered(form: &serde_json::Value) -> Vec<String> {
+    let required = form.get("required").and_then(serde_json::Value::as_array);
+    let names = required.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let has_default = |name: &str| form["properties"][name].get("default").is_some();
+    names.filter(|name| !has_default(name)).map(str::to_owned).collect()
 }
 
 /// The schema of a form: as it stands, or made of one schema for each name. What has no default must be filled in.

@@ -37,11 +37,6 @@ fn failed_step(state: &State) -> Option<String> {
 /// Says once that the execution has come to wait for a person, and what a person can do.
 pub(super) fn tell_wait(state: &State, before: ExecutionStatus) {
     let status = state.status();
-    if status == ExecutionStatus::Waiting && status != before {
-        for question in super::ps::show::questions(state) {
-            talk!("  {question}");
-        }
-    }
     let waits = matches!(status, ExecutionStatus::InDoubt | ExecutionStatus::Quarantined);
     if status == ExecutionStatus::Paused && status != before {
         talk!("  next: catena ps resume {}", state.id());

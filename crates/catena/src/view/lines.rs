@@ -2,6 +2,7 @@
 
 use catena_core::{
     AttemptNo, Event, Failure, State, VisitNo,
+    chain::{Wait, Work},
     event::{Plan, SkipReason},
 };
 use catena_store::Entry;
@@ -51,7 +52,16 @@ pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
             )
         }
         Event::VisitEntered { visit, plan: Plan::Await { .. }, .. } => {
-            line(Style::Plain, "…", *visit, "waits for a signal")
+            let Work::Wait { wait: Wait::Signal { name, .. } } = &state.step_of(*visit).work else {
+                return Vec::new();
+            };
+            let id = state.id();
+            line(
+                Style::Plain,
+                "…",
+                *visit,
+                &format!("waits for the signal {name}  catena ps signal {id} {name}"),
+            )
         }
         Event::VisitEntered { visit, plan: Plan::End { status, .. }, .. } => {
             line(Style::Plain, "■", *visit, &format!("ends the chain: {status}"))

@@ -286,7 +286,7 @@ fn concurrency_queues_refuses_or_makes_room() {
                 assert_eq!(Done::from(first.wait_with_output().unwrap()).code, 0);
             }
             "skip" => {
-                place.run(&["run", &file]).fails(5, &["as its `concurrency` allows"]);
+                place.run(&["run", &file]).fails(5, &["at once as its `concurrency` allows"]);
                 super::tell(&go);
                 assert_eq!(Done::from(first.wait_with_output().unwrap()).code, 0);
             }

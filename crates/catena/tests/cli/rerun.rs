@@ -66,7 +66,7 @@ fn what_failed_runs_again_and_what_completed_stands() {
     let first = night.last();
     assert_eq!(night.log(), ["a", "item 1", "item 2"]);
     let plan = night.rerun(&first, &["--failed", "--dry-run"]);
-    plan.says(&["kept: a, each[0]/item, each[1]/item\n", "again: gate\n"]);
+    plan.says(&["kept: a, each[0]/item, each[1]/item\n", "again: gate, c, d\n"]);
     assert_eq!(night.last(), first, "a look starts nothing");
     night.place.write("gate", "");
     let done = night.rerun(&first, &[]);

@@ -109,7 +109,7 @@ impl State {
                 match approval.on_timeout {
                     OnTimeout::Approve => Answer::Succeeded {
                         value: Some(match &approval.form {
-                            Some(_) => Value::object([]),
+                            Some(form) => with_defaults(form, Value::object([])),
                             None => approved(&nobody(true)),
                         }),
                     },
@@ -127,6 +127,21 @@ impl State {
             _ => unreachable!("only who waits for a person or a signal is answered by time"),
         }
     }
+}
+
+/// A form with the defaults of what was left out.
+pub(crate) fn with_defaults(schema: &serde_json::Value, form: Value) -> Value {
+    let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+    let (Some(properties), serde_json::Value::Object(mut fields)) = (properties, form.as_json().clone())
+    else {
+        return form;
+    };
+    for (name, property) in properties {
+        if let (None, Some(default)) = (fields.get(name), property.get("default")) {
+            fields.insert(name.clone(), default.clone());
+        }
+    }
+    Value::from(serde_json::Value::Object(fields))
 }
 
 /// The result of an approval: the form as it was filled in, else who has approved.

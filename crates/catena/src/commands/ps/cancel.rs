@@ -1,6 +1,6 @@
 //! `catena ps cancel`: asks an execution to end, through its host or for a moment without one.
 
-use catena_core::{ExecutionId, status::ExecutionStatus};
+use catena_core::{ExecutionId, Rejection, status::ExecutionStatus};
 use catena_engine::{Error, Reach};
 use catena_store::{InboxCommand, Store};
 use clap::Args;
@@ -44,7 +44,10 @@ pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Fail
                 ended => Err(tell::has_ended(id, ended)),
             };
         }
-        asked => asked?,
+        Err(error @ Error::Rejected(Rejection::Undoing | Rejection::Handling)) => {
+            return Err(Failure::from(error).next(format!("catena ps cancel {id} --force")));
+        }
+        asked => asked.map_err(|error| Failure::from(error).next(format!("catena ps show {id}")))?,
     }
     match &host {
         Host::Here { engine, .. } => {

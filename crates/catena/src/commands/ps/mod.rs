@@ -8,7 +8,7 @@ mod ls;
 mod pause;
 mod rerun;
 pub(in crate::commands) mod resolve;
-pub(in crate::commands) mod show;
+mod show;
 mod tell;
 mod watch;
 

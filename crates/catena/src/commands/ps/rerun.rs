@@ -1,9 +1,12 @@
 //! `catena ps rerun`: a new execution that goes on from what an ended one has done.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use catena_core::{
-    ExecutionId, State, StepIx, Value, VisitNo,
+    ExecutionId, State, StepIx, Value,
     rerun::{Again, Rerun},
 };
 use catena_engine::{Reach, StartRequest, read_state};
@@ -14,6 +17,7 @@ use super::execution_id;
 use crate::{
     args::Format,
     commands::{params, run, step::step_named},
+    document::steps_aside,
     exit::{Code, Failure},
     home::Locations,
     hosting::{self, Host},
@@ -138,20 +142,32 @@ fn params_of(
 fn tell_plan(state: &State, plan: &Rerun, version: &Version) {
     let kept: Vec<String> = plan.kept.iter().map(|no| state.address(*no).to_string()).collect();
     talk!("kept: {}", named(&kept));
-    let mut again: Vec<String> = state
-        .visits()
-        .filter(|(no, visit)| {
-            let runs = visit.attempts > 0 || visit.failure().is_some();
-            let is_left_out = plan.left_out.contains(&visit.step);
-            runs && !is_left_out && !plan.kept.contains(no) && !state.is_aside(*no)
-        })
-        .map(|(no, _): (VisitNo, _)| state.address(no).to_string())
-        .collect();
-    again.dedup();
-    talk!("again: {}", named(&again));
+    talk!("again: {}", named(&runs_again(state, plan)));
     if version.digest != state.version() {
         talk!("by another version of the chain: {}", &version.digest[..12]);
     }
+}
+
+/// What did not complete, and what was never come to; steps that only hold others go without saying.
+fn runs_again(state: &State, plan: &Rerun) -> Vec<String> {
+    let chain = state.chain();
+    let aside = steps_aside(chain);
+    let is_meant = |step: StepIx| {
+        let only = plan.only.is_none_or(|only| chain.stands_in(step, only));
+        let holds = chain.step(step).work.nested().is_some();
+        only && !holds && !aside.contains(&step) && !plan.left_out.contains(&step)
+    };
+    let mut seen = BTreeSet::new();
+    let mut again = Vec::new();
+    for (no, visit) in state.visits() {
+        seen.insert(visit.step);
+        if is_meant(visit.step) && !plan.kept.contains(&no) && !state.is_aside(no) {
+            again.push(state.address(no).to_string());
+        }
+    }
+    let never = chain.steps().filter(|(ix, _)| !seen.contains(ix) && is_meant(*ix));
+    again.extend(never.map(|(_, step)| step.id.to_string()));
+    again
 }
 
 fn named(addresses: &[String]) -> String {

@@ -73,7 +73,9 @@ pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, &'static str)>
         Question::Quarantined => "quarantined",
         Question::UndoFailed => "its undo failed",
     };
-    state.visits().filter_map(|(no, visit)| Some((no, word(visit.question()?)))).collect()
+    // What has ended asks nobody any more.
+    let open = state.visits().filter(|_| !state.has_ended());
+    open.filter_map(|(no, visit)| Some((no, word(visit.question()?)))).collect()
 }
 
 fn asking_visit(args: &ResolveArgs, state: &State) -> Result<VisitNo, Failure> {

@@ -67,7 +67,7 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
 }
 
 /// What it waits for that no clock brings, and what a person can do.
-pub(in crate::commands) fn questions(state: &State) -> Vec<String> {
+fn questions(state: &State) -> Vec<String> {
     let id = state.id();
     let mut lines = Vec::new();
     for visit in state.agenda().asking().take(TIMERS_MAX) {
@@ -93,6 +93,12 @@ pub(in crate::commands) fn questions(state: &State) -> Vec<String> {
 /// What happens then.
 fn what_comes(state: &State, timer: Timer) -> String {
     match timer {
+        Timer::Wake(visit) if state.agenda().asking().any(|no| no == visit) => {
+            format!("the time for an answer to {} is over", state.address(visit))
+        }
+        Timer::Wake(visit) if state.agenda().awaiting().any(|(_, no)| no == visit) => {
+            format!("the time for the signal of {} is over", state.address(visit))
+        }
         Timer::Wake(visit) => match &state.visit(visit).last_failure {
             None => format!("{} goes on", state.address(visit)),
             Some(failure) => {
