@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod document;
 mod exit;
+mod graph;
 mod home;
 mod hosting;
 mod log;
