@@ -17,6 +17,7 @@ mod hosting;
 mod log;
 mod problem;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 

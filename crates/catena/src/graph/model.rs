@@ -168,7 +168,7 @@ impl Builder<'_> {
         Cell {
             step: ix,
             id: step.id.to_string(),
-            name: printable(&step.name),
+            name: name_of(step),
             kind: kind_of(step),
             when: step.when.as_ref().map(|when| shortened(when.source())),
             join: self.chain.node_of(step).and_then(join_of),
@@ -203,6 +203,11 @@ impl Builder<'_> {
         let default = next.default.iter().map(|to| jump(to, "otherwise".to_owned()));
         conditional.chain(default).collect()
     }
+}
+
+/// A step without a name is called after its kind, which stands beside it anyway.
+fn name_of(step: &Step) -> String {
+    if step.name == step.work.kind() { step.id.to_string() } else { printable(&step.name) }
 }
 
 fn arrows_to((to, node): (usize, &Node)) -> impl Iterator<Item = Arrow> {
