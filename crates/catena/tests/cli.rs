@@ -12,6 +12,8 @@ mod code;
 mod completion;
 #[path = "cli/document.rs"]
 mod document;
+#[path = "cli/graph.rs"]
+mod graph;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/log.rs"]
@@ -30,6 +32,8 @@ mod talk;
 mod terminal;
 #[path = "cli/time.rs"]
 mod time;
+#[path = "cli/why.rs"]
+mod why;
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -137,6 +137,9 @@ fn of_visit(case: &Case<'_>, asked: VisitNo) -> Reason {
     if no != asked {
         message = format!("`{}` failed because {message}", case.address(asked));
     }
+    // What follows is said by the policy of the visit that is asked about.
+    let consequence =
+        failure_of(&case.state.visit(asked).phase).map_or(consequence, |(_, of_asked)| of_asked);
     if let Some(before) = &visit.alternative_to {
         message.push_str(&format!("; its alternative ran because of {}", failure_words(before)));
     }

@@ -51,6 +51,9 @@ impl Reason {
 
 /// How long something took, in the unit that fits.
 pub(super) fn span(us: u64) -> String {
+    if us == 0 {
+        return "no time".to_owned();
+    }
     use catena_core::Timestamp;
     crate::output::duration(
         Timestamp::ZERO,

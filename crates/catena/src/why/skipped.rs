@@ -200,24 +200,24 @@ fn cause(case: &Case<'_>, step: StepIx) -> Option<String> {
     match case.frame_end(frame)? {
         BlockEnd::Failed(failure) => Some(match case.culprit(frame) {
             Some(culprit) => {
-                format!("`{}` failed before its turn came", case.address(case.root_cause(culprit)))
+                format!("`{}` failed before that", case.address(case.root_cause(culprit)))
             }
             None => format!("its block had failed with {}", failure_words(failure)),
         }),
         BlockEnd::Cancelled => Some(stopped_before(case)),
-        BlockEnd::Completed => Some("its block was over before its turn came".to_owned()),
+        BlockEnd::Completed => Some("its block was over before that".to_owned()),
     }
 }
 
 fn stopped_before(case: &Case<'_>) -> String {
     match (case.state.finish(), case.root_culprit()) {
         (Some(finish), _) => {
-            format!("the `end` step `{}` ended the chain before its turn came", case.address(finish.visit))
+            format!("the `end` step `{}` ended the chain before that", case.address(finish.visit))
         }
         (None, Some(culprit)) => {
-            format!("`{}` failed before its turn came", case.address(case.root_cause(culprit)))
+            format!("`{}` failed before that", case.address(case.root_cause(culprit)))
         }
-        (None, None) => "everything was stopped before its turn came".to_owned(),
+        (None, None) => "everything was stopped before that".to_owned(),
     }
 }
 

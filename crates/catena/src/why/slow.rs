@@ -55,9 +55,14 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
         return Vec::new();
     }
     let mut spent: Vec<(VisitNo, Spent)> = spent(case.entries, case.now).into_iter().collect();
-    spent.retain(|(no, spent)| case.is_about(*no) && spent.whole_us() >= SLOW_FROM_US.max(whole / PART));
+    spent.retain(|(no, spent)| is_told_of(case, *no) && spent.whole_us() >= SLOW_FROM_US.max(whole / PART));
     spent.sort_by_key(|(no, spent)| (std::cmp::Reverse(spent.whole_us()), *no));
     spent.iter().take(NAMED).map(|(no, spent)| of_visit(case, *no, *spent, whole)).collect()
+}
+
+/// What still waits is told of by what it waits for.
+fn is_told_of(case: &Case<'_>, no: VisitNo) -> bool {
+    case.is_about(no) && (case.state.visit(no).has_ended() || case.state.live_attempt(no).is_some())
 }
 
 fn of_visit(case: &Case<'_>, no: VisitNo, spent: Spent, whole: u64) -> Reason {

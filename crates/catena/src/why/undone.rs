@@ -58,7 +58,7 @@ fn whole(case: &Case<'_>) -> Vec<Reason> {
     let mut reasons = vec![Reason::new(About::Undone, what).next(format!("catena ps show {}", case.id()))];
     let left: Vec<VisitNo> = case.state.undo_due().iter().rev().copied().collect();
     if !left.is_empty() {
-        let is_over = if case.state.has_ended() { "was not taken back" } else { "is still to be taken back" };
+        let is_over = if case.state.has_ended() { "not taken back" } else { "still to be taken back" };
         reasons.push(Reason::new(About::Undone, format!("{is_over}: {}", named(&addresses(&left)))));
     }
     reasons

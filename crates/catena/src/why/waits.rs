@@ -18,7 +18,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     }
     let mut reasons = Vec::new();
     if case.is_whole() {
-        let rules = [paused(case), held(case), hostless(case), undoes(case), handles(case)];
+        let rules = [paused(case), held(case), undoes(case), handles(case)];
         reasons.extend(rules.into_iter().flatten());
     }
     let mut visits: Vec<(VisitNo, &Visit)> = case.visits().filter(|(_, visit)| is_open(visit)).collect();
@@ -32,6 +32,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     }
     if case.is_whole() {
         reasons.extend(delays(case));
+        reasons.extend(hostless(case));
     }
     reasons
 }
@@ -207,7 +208,9 @@ fn held(case: &Case<'_>) -> Option<Reason> {
 /// Where no process hosts the store, time alone brings nothing on.
 fn hostless(case: &Case<'_>) -> Option<Reason> {
     let message = "no process hosts the store: it goes on with the next `catena run`";
-    (case.hosting == Hosting::Nobody).then(|| Reason::new(About::Waits, message).next("catena run FILE"))
+    let would_go_on = !case.state.is_paused() && !case.state.agenda().is_idle();
+    (case.hosting == Hosting::Nobody && would_go_on)
+        .then(|| Reason::new(About::Waits, message).next("catena run FILE"))
 }
 
 fn undoes(case: &Case<'_>) -> Option<Reason> {
