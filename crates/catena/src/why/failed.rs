@@ -110,7 +110,7 @@ fn stopped(case: &Case<'_>) -> Option<String> {
 fn decisive(case: &Case<'_>) -> Option<Reason> {
     let top = case.state.verdict().is_none() || is_raised(case);
     let culprit = case.root_culprit().filter(|_| top)?;
-    let mut reason = of_visit(case, case.root_cause(culprit));
+    let mut reason = of_visit(case, culprit);
     if let Some(names) = stopped(case) {
         reason.message.push_str(&format!("; it stopped {names}"));
     }

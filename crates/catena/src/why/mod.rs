@@ -15,6 +15,7 @@ mod waits;
 
 pub(crate) use self::{
     case::{Case, Hosting, LastLines, Subject},
+    failed::wants_last_line,
     reason::Reason,
 };
 
@@ -38,6 +39,3 @@ pub(crate) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     }
     reasons
 }
-
-/// The first attempts whose last lines an answer may show.
-pub(crate) use self::failed::wants_last_line;

@@ -43,7 +43,7 @@ fn a_chain_is_a_tree_in_text() {
     │  └─ branch right
     │     └─ b [shell]
     └─ finally
-       └─ say__done____go_ [shell]
+       └─ say__done_____go_ [shell]
     "#);
     assert!(!place.home().exists(), "drawing a file stores nothing");
 }

@@ -100,7 +100,7 @@ fn a_jump_and_a_fail_step_are_named() {
 #[test]
 fn an_end_step_and_the_chains_own_time_are_named() {
     let place = Place::new();
-    let ended = "steps:\n- {id: e, end: {status: failed}}\n- {id: never, shell: 'true', when: 'true'}\n";
+    let ended = "steps:\n- {id: e, when: 1 == 1, end: {status: failed}}\n- {id: never, shell: 'true'}\n";
     check(&why(&place, ended, &[]), &["the `end` step `e` ended the chain with the status failed"]);
     let late = why(&place, "name: late\ntimeout: 0.2\nsteps: [{id: s, shell: sleep 60}]\n", &[]);
     check(&late, &["the chain's `timeout` of 0.2 s passed, which stopped `s`"]);
