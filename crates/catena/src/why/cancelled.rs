@@ -35,7 +35,13 @@ fn requested(case: &Case<'_>) -> Option<Reason> {
     let rollback = case.state.cancel()?.rollback || case.state.chain().cancel_undoes;
     let undo = if rollback { ", and for what was done to be taken back" } else { "" };
     let message = format!("cancelled: {}{undo}", who(case)?);
-    Some(Reason::new(About::Cancelled, message).next(format!("catena ps rerun {} --failed", case.id())))
+    // Only what has ended can be run again.
+    let next = if case.state.has_ended() {
+        format!("catena ps rerun {} --failed", case.id())
+    } else {
+        format!("catena ps watch {}", case.id())
+    };
+    Some(Reason::new(About::Cancelled, message).next(next))
 }
 
 fn forced(case: &Case<'_>) -> Option<Reason> {

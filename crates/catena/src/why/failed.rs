@@ -169,6 +169,10 @@ fn next_of(case: &Case<'_>, no: VisitNo, failure: &Failure) -> String {
     if let Some(child) = visit.child {
         return format!("catena ps why {child}");
     }
+    let has_log = case.last_lines.contains_key(&(no, visit.attempts));
+    if !case.state.has_ended() && !has_log {
+        return format!("catena ps show {id}");
+    }
     match &failure.kind {
         FailureType::SecretMissing => "catena config show, then catena ps rerun with --failed".to_owned(),
         FailureType::Rejected => {
@@ -190,7 +194,7 @@ fn next_of(case: &Case<'_>, no: VisitNo, failure: &Failure) -> String {
         | FailureType::VisitLimit
         | FailureType::RepeatLimit
         | FailureType::GivenUp
-        | FailureType::Raised(_) => match case.last_lines.contains_key(&(no, visit.attempts)) {
+        | FailureType::Raised(_) => match has_log {
             true => format!("catena ps logs {id} --step {}", case.word(no)),
             false => format!("catena ps rerun {id} --failed, once the cause is gone"),
         },
