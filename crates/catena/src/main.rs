@@ -11,11 +11,13 @@ mod commands;
 mod config;
 mod document;
 mod exit;
+mod graph;
 mod home;
 mod hosting;
 mod log;
 mod problem;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 

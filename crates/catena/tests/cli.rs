@@ -16,6 +16,8 @@ mod document;
 mod examples;
 #[path = "cli/flow.rs"]
 mod flow;
+#[path = "cli/graph.rs"]
+mod graph;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/log.rs"]
@@ -38,6 +40,8 @@ mod talk;
 mod terminal;
 #[path = "cli/time.rs"]
 mod time;
+#[path = "cli/why.rs"]
+mod why;
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -2,7 +2,7 @@
 
 use super::{Done, Place};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["init"],
     &["run"],
@@ -11,6 +11,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["ps"],
     &["ps", "ls"],
     &["ps", "show"],
+    &["ps", "why"],
+    &["chain", "graph"],
     &["ps", "logs"],
     &["ps", "events"],
     &["ps", "cancel"],

@@ -7,6 +7,7 @@ mod diff;
 mod dto;
 mod duplicate;
 mod find;
+mod graph;
 mod line_diff;
 mod ls;
 mod pause;
@@ -50,6 +51,8 @@ enum ChainCommand {
     Resume(resume::ResumeArgs),
     /// Put a chain aside: it starts no more, and what it did stays
     Archive(archive::ArchiveArgs),
+    /// Draw a chain: its steps, and what follows what
+    Graph(graph::GraphArgs),
     /// Remove a chain with its versions and schedules
     Rm(rm::RmArgs),
 }
@@ -65,6 +68,7 @@ pub(crate) fn run(args: &ChainArgs, locations: &Locations) -> Result<Code, Failu
         ChainCommand::Pause(args) => pause::run(args, locations),
         ChainCommand::Resume(args) => resume::run(args, locations),
         ChainCommand::Archive(args) => archive::run(args, locations),
+        ChainCommand::Graph(args) => graph::run(args, locations),
         ChainCommand::Rm(args) => rm::run(args, locations),
     }
 }

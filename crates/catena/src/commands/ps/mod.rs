@@ -11,6 +11,7 @@ pub(in crate::commands) mod resolve;
 mod show;
 mod tell;
 mod watch;
+mod why;
 
 use catena_core::ExecutionId;
 use clap::{Args, Subcommand};
@@ -21,7 +22,9 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  catena ps ls\n  catena ps show 42\n  catena ps logs 42 -f")]
+#[command(
+    after_help = "Examples:\n  catena ps ls\n  catena ps show 42\n  catena ps why 42\n  catena ps logs 42 -f"
+)]
 pub(crate) struct PsArgs {
     #[command(subcommand)]
     command: PsCommand,
@@ -33,6 +36,8 @@ enum PsCommand {
     Ls(ls::LsArgs),
     /// Show an execution with its steps
     Show(show::ShowArgs),
+    /// Say why an execution failed, waits, skipped a step or was slow
+    Why(why::WhyArgs),
     /// Watch an execution as `run` shows it, or all that are unfinished
     Watch(watch::WatchArgs),
     /// Print what the steps of an execution wrote
@@ -61,6 +66,7 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
     match &args.command {
         PsCommand::Ls(args) => ls::run(args, locations),
         PsCommand::Show(args) => show::run(args, locations),
+        PsCommand::Why(args) => why::run(args, locations),
         PsCommand::Watch(args) => watch::run(args, locations),
         PsCommand::Logs(args) => logs::run(args, locations),
         PsCommand::Events(args) => events::run(args, locations),

@@ -7,13 +7,13 @@ use catena_core::{
 };
 use catena_engine::read_state;
 use catena_store::{Entry, Store};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{execution_id, resolve};
 use crate::{
-    args::Format,
     document::{ExecutionDocument, StepDto},
     exit::{Code, Failure},
+    graph::{self, Drawing},
     home::Locations,
     hosting, output,
 };
@@ -22,23 +22,70 @@ use crate::{
 const TIMERS_MAX: usize = 10;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  catena ps show 42")]
+#[command(after_help = "Examples:\n  catena ps show 42\n  catena ps show 42 --graph\n  \
+                        catena ps show 42 --graph -o svg > 42.svg")]
 pub(super) struct ShowArgs {
     /// The execution's number
     #[arg(value_parser = execution_id)]
     id: ExecutionId,
-    /// How to print it
+    /// Draw its chain, with how each step stands
+    #[arg(long)]
+    graph: bool,
+    /// How to print it; `mermaid` and `svg` are for `--graph`
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ShowFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ShowFormat {
+    #[default]
+    Text,
+    Json,
+    Jsonl,
+    Mermaid,
+    Svg,
+}
+
+/// What is printed of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Table,
+    Document,
+    Graph(Drawing),
+}
+
+impl ShowArgs {
+    fn shown(&self) -> Result<Shown, Failure> {
+        let next = |options: &str| format!("catena ps show {} {options}", self.id);
+        let refused =
+            |message: &str, options: &str| Err(Failure::new(Code::Usage, message).next(next(options)));
+        match (self.graph, self.output) {
+            (false, ShowFormat::Text) => Ok(Shown::Table),
+            (false, ShowFormat::Json | ShowFormat::Jsonl) => Ok(Shown::Document),
+            (false, ShowFormat::Mermaid) => refused("`-o mermaid` is for `--graph`", "--graph -o mermaid"),
+            (false, ShowFormat::Svg) => refused("`-o svg` is for `--graph`", "--graph -o svg"),
+            (true, ShowFormat::Text) => Ok(Shown::Graph(Drawing::Text)),
+            (true, ShowFormat::Mermaid) => Ok(Shown::Graph(Drawing::Mermaid)),
+            (true, ShowFormat::Svg) => Ok(Shown::Graph(Drawing::Svg)),
+            (true, ShowFormat::Json | ShowFormat::Jsonl) => {
+                refused("a graph is text, mermaid or svg, not JSON", "-o json, whose steps have their states")
+            }
+        }
+    }
 }
 
 pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failure> {
+    let shown = args.shown()?;
     let reader = hosting::reader(locations)?;
     let id = hosting::resolve(&reader, args.id)?;
     let row = reader.execution(id)?.ok_or_else(|| hosting::unknown(id))?;
     let (state, entries) = read_state(&reader, id)?;
+    if let Shown::Graph(drawing) = shown {
+        output::raw(graph::of_execution(&state, drawing).as_bytes())?;
+        return Ok(Code::Completed);
+    }
     let document = ExecutionDocument::new(&reader, &state, Vec::new())?.with_origin(&entries);
-    if args.output != Format::Text {
+    if shown == Shown::Document {
         output::json(&document)?;
         return Ok(Code::Completed);
     }
