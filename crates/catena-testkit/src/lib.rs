@@ -1,6 +1,8 @@
 //! What the tests of all crates share. Nothing in here is part of the program.
 
 pub mod draft;
+pub mod model;
+pub mod modelled;
 pub mod random;
 pub mod sim;
 
