@@ -707,7 +707,8 @@ impl State {
 
     fn touch_root(&mut self) {
         if self.record.frames.is_empty() {
-            return;
+            // It waits for room or its first step, and has to begin in order to end.
+            return self.touch_execution();
         }
         self.touch_frame(FrameNo::ROOT);
         // A cancel also answers for visits that wait for a person, wherever they are.
