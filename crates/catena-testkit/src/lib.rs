@@ -5,5 +5,6 @@ pub mod model;
 pub mod modelled;
 pub mod random;
 pub mod sim;
+pub mod transitions;
 
 pub use sim::{Recovery, Sim};

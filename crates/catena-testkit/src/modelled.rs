@@ -5,8 +5,8 @@ use std::cell::Cell;
 
 use catena_core::{
     chain::{
-        ChainName, Draft, ErrorPolicy, Flow, Handlers, HandlerKind, Interval, Iterations, IterationsStop, Join, On,
-        OnTimeout, StepDraft, Undo, WaitFor, Work,
+        ChainName, Draft, ErrorPolicy, Flow, HandlerKind, Handlers, Interval, Iterations, IterationsStop,
+        Join, On, OnTimeout, StepDraft, Undo, WaitFor, Work,
     },
     event::Answer,
     failure::FailureType,
@@ -84,7 +84,7 @@ impl Maker<'_> {
 
     fn block(&self, depth: u32) -> Steps {
         let mut steps = vec![self.step(depth)];
-        while steps.len() < 4 && self.steps.get() < STEPS_MAX && self.pick(3) > 0 {
+        while steps.len() < 4 && self.steps.get() < STEPS_MAX && self.pick(4) > 0 {
             steps.push(self.step(depth));
         }
         if self.one_in(4) {
@@ -99,17 +99,17 @@ impl Maker<'_> {
     fn step(&self, depth: u32) -> StepDraft {
         let name = self.name();
         let is_leaf = depth == DEPTH_MAX || self.steps.get() >= STEPS_MAX;
-        let step = match self.pick(if is_leaf { 12 } else { 22 }) {
-            0..=5 => task(&name),
-            6 => call(&name),
-            7 => set(&name, "1"),
-            8 => wait(&name, self.ms()),
-            9 => await_signal(&name, "go", (!self.one_in(12)).then(|| self.ms())),
-            10 => self.approval(&name),
-            11 if self.one_in(2) => raise(&name),
-            11 => end(&name, if self.one_in(2) { End::Failed } else { End::Completed }),
-            12..=14 => group(&name, self.block(depth + 1)),
-            15..=18 => self.parallel(&name, depth),
+        let step = match self.pick(if is_leaf { 24 } else { 44 }) {
+            0..=15 => task(&name),
+            16 => call(&name),
+            17 => set(&name, "1"),
+            18 | 19 => wait(&name, self.ms()),
+            20 | 21 => await_signal(&name, "go", (!self.one_in(12)).then(|| self.ms())),
+            22 => self.approval(&name),
+            23 if self.one_in(2) => raise(&name),
+            23 => end(&name, if self.one_in(2) { End::Failed } else { End::Completed }),
+            24..=29 => group(&name, self.block(depth + 1)),
+            30..=37 => self.parallel(&name, depth),
             _ => self.for_each(&name, depth),
         };
         self.changed(step, depth)
@@ -137,7 +137,8 @@ impl Maker<'_> {
     }
 
     fn for_each(&self, name: &str, depth: u32) -> StepDraft {
-        let items = ["[0, 1]", "[]", "[0]", "[0, 1, 2]", UNKNOWN][usize::from(self.pick(5))];
+        let items = ["[0, 1]", "[0, 1, 2]", "[0]", "[]", "[0, 1, 2]", "[0, 1]", "[0, 1]", UNKNOWN]
+            [usize::from(self.pick(8))];
         let mut step = for_each(name, items, self.block(depth + 1));
         if let Work::ForEach { repeat, .. } = &mut step.work {
             repeat.max_parallel = [None, Some(1), Some(2)][usize::from(self.pick(3))];
@@ -155,8 +156,8 @@ impl Maker<'_> {
         if self.one_in(3) && !is_set {
             step.retry = Some(self.retry());
         }
-        if self.one_in(6) {
-            step.total_timeout_ms = Some(self.ms() * 2);
+        if self.one_in(8) {
+            step.total_timeout_ms = Some(self.ms() * 4);
         }
         if self.one_in(4) {
             step.delay_next_ms = self.ms();
@@ -187,8 +188,9 @@ impl Maker<'_> {
     }
 
     fn policy(&self) -> Option<ErrorPolicy> {
-        let policies = [ErrorPolicy::Continue, ErrorPolicy::Rollback, ErrorPolicy::Stop];
-        Some(policies[usize::from(self.pick(3))])
+        let lets_pass = ErrorPolicy::Continue;
+        let policies = [lets_pass, lets_pass, ErrorPolicy::Rollback, ErrorPolicy::Stop];
+        Some(policies[usize::from(self.pick(4))])
     }
 
     fn retry(&self) -> Retry {
@@ -228,13 +230,16 @@ impl Maker<'_> {
         let count = u8::try_from(steps.len()).expect("few");
         let (from, to) = (usize::from(self.pick(count)), usize::from(self.pick(count)));
         let (to, own) = (steps[to].id.to_string(), steps[from].id.to_string());
-        let condition = match self.pick(4) {
+        let condition = match self.pick(8) {
             0 | 1 => format!("steps.{own}.status == 'completed'"),
-            2 => "true".to_owned(),
+            2..=6 => "true".to_owned(),
             _ => UNKNOWN.to_owned(),
         };
         let step = steps.remove(from);
-        steps.insert(from, StepDraft { visits_max: Some(1 + u32::from(self.pick(3))), ..step.jump(&condition, &to) });
+        steps.insert(
+            from,
+            StepDraft { visits_max: Some(1 + u32::from(self.pick(3))), ..step.jump(&condition, &to) },
+        );
     }
 
     fn needs(&self, steps: &mut Steps) {
@@ -261,11 +266,11 @@ impl Maker<'_> {
     fn conditions(&self, steps: &mut Steps) {
         let ids: Vec<String> = steps.iter().map(|step| step.id.to_string()).collect();
         for (place, step) in steps.iter_mut().enumerate() {
-            if self.one_in(6) {
-                step.when = Some(match self.pick(4) {
+            if self.one_in(8) {
+                step.when = Some(match self.pick(8) {
                     0 if place > 0 => expr(&format!("steps.{}.status == 'completed'", ids[place - 1])),
                     0 | 1 => expr("false"),
-                    2 => expr("true"),
+                    2..=6 => expr("true"),
                     _ => expr(UNKNOWN),
                 });
             }

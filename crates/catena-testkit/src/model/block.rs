@@ -14,7 +14,11 @@ use catena_core::{
     status::StepStatus,
 };
 
-use super::{Failure, Scope, World, condition::holds, visit::{Consequence, Ended}};
+use super::{
+    Failure, Scope, World,
+    condition::holds,
+    visit::{Consequence, Ended},
+};
 
 /// How often a step may be visited in a block where nothing else is said.
 const VISITS_MAX: u32 = 1_000;
@@ -71,7 +75,13 @@ impl<'a> Block<'a> {
     }
 
     /// A block of a step.
-    pub(super) fn within(&self, path: String, steps: &'a [StepDraft], owner: &StepDraft, scope: &Rc<Scope>) -> Rc<Self> {
+    pub(super) fn within(
+        &self,
+        path: String,
+        steps: &'a [StepDraft],
+        owner: &StepDraft,
+        scope: &Rc<Scope>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             is_graph: is_graph(steps, owner.flow),
             lets_finish: owner.lets_finish,
@@ -95,7 +105,10 @@ impl<'a> Block<'a> {
     }
 
     fn place_of(&self, id: &str) -> usize {
-        self.steps.iter().position(|step| step.id.as_str() == id).expect("jumps and needs stay in their block")
+        self.steps
+            .iter()
+            .position(|step| step.id.as_str() == id)
+            .expect("jumps and needs stay in their block")
     }
 
     /// What a step waits for: places with the ends that are waited for, and how many of them.
@@ -144,7 +157,7 @@ enum Joined {
 impl<'a> World<'a> {
     pub(super) fn block<'w>(&'w self, block: Rc<Block<'a>>) -> Pin<Box<dyn Future<Output = BlockEnd> + 'w>> {
         Box::pin(async move {
-            self.clock.yield_now().await;
+            self.clock.yield_level().await;
             let end = if block.is_graph { self.graph(&block).await } else { self.sequence(&block).await };
             self.clock.changed();
             end
@@ -154,7 +167,7 @@ impl<'a> World<'a> {
     async fn sequence(&self, block: &Rc<Block<'a>>) -> BlockEnd {
         let mut at = 0;
         loop {
-            self.clock.yield_now().await;
+            self.clock.yield_step().await;
             if block.scope.is_stopped() {
                 return BlockEnd::Stopped;
             }
@@ -220,10 +233,8 @@ impl<'a> World<'a> {
             failure: None,
             closes: Cell::new(false),
         };
-        std::future::poll_fn(|cx| {
-            if graph.go_on(self, block, cx) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        std::future::poll_fn(|cx| if graph.go_on(self, block, cx) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
         match graph.failure {
             Some(failure) if graph.closes.get() => BlockEnd::Failed(failure),
             _ if block.scope.is_stopped() => BlockEnd::Stopped,
@@ -296,8 +307,7 @@ impl<'w> Running<'w> {
         // All are looked at, so that the clock knows what each of them waits for.
         let joined: Vec<Joined> = (0..block.steps.len()).map(|at| self.joined(world, block, at)).collect();
         let order = world.clock.order_of(block.steps.len());
-        let place =
-            order.into_iter().find(|at| joined[*at] != Joined::Open && !self.entered.contains(at))?;
+        let place = order.into_iter().find(|at| joined[*at] != Joined::Open && !self.entered.contains(at))?;
         self.entered.insert(place);
         let (step, block) = (&block.steps[place], Rc::clone(block));
         let nth = block.next_visit(step);

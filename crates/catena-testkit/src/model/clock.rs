@@ -1,7 +1,7 @@
 //! The clock of the model, and in which order coroutines go on at one instant.
 //!
-//! Nothing is woken: while anything changes, everything is asked again; when nothing does, attempts may start; when none
-//! does that either, the clock jumps to the next instant that somebody waits for. That is slow, and plain to see.
+//! Nothing is woken: while anything changes, everything is asked again; when nothing does, limits are looked at, then attempts
+//! may start; when none does, the clock jumps to the next instant that somebody waits for. That is slow, and plain to see.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,9 @@ use std::{
 /// Which of the things that happen at one instant is the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As the text has it.
+    /// As the text has it, and what is around before what is within.
+    Levels,
+    /// As the text has it, each with all that is within it.
     Text,
     /// The other way round.
     Reverse,
@@ -27,13 +29,24 @@ pub(super) struct Clock {
     /// The next instant that somebody waits for.
     next: Cell<Option<u64>>,
     has_changed: Cell<bool>,
-    may_start: Cell<bool>,
+    /// How often everything was asked.
+    round: Cell<u64>,
+    stage: Cell<Stage>,
+}
+
+/// What may happen at an instant once nothing before it does any more: what brings something on comes before what
+/// cuts it short, and an attempt starts when all else has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    GoOn,
+    Limits,
+    Starts,
 }
 
 impl Clock {
     pub(super) fn new(order: Order) -> Self {
         let dice = match order {
-            Order::Text | Order::Reverse => 0,
+            Order::Levels | Order::Text | Order::Reverse => 0,
             Order::Dice(seed) => seed | 1,
         };
         Self {
@@ -42,7 +55,8 @@ impl Clock {
             now: Cell::new(0),
             next: Cell::new(None),
             has_changed: Cell::new(false),
-            may_start: Cell::new(false),
+            round: Cell::new(0),
+            stage: Cell::new(Stage::GoOn),
         }
     }
 
@@ -60,19 +74,22 @@ impl Clock {
         let mut program = pin!(program);
         let mut cx = Context::from_waker(Waker::noop());
         loop {
+            self.round.set(self.round.get() + 1);
             self.has_changed.set(false);
             self.next.set(None);
             if let Poll::Ready(end) = program.as_mut().poll(&mut cx) {
                 return Some(end);
             }
-            match (self.has_changed.get(), self.may_start.get()) {
-                (true, _) => self.may_start.set(false),
-                (false, false) => self.may_start.set(true),
-                (false, true) => {
-                    self.may_start.set(false);
+            let next = match (self.has_changed.get(), self.stage.get()) {
+                (true, _) => Stage::GoOn,
+                (false, Stage::GoOn) => Stage::Limits,
+                (false, Stage::Limits) => Stage::Starts,
+                (false, Stage::Starts) => {
                     self.now.set(self.next.get()?);
+                    Stage::GoOn
                 }
-            }
+            };
+            self.stage.set(next);
         }
     }
 
@@ -85,6 +102,11 @@ impl Clock {
         at <= self.now()
     }
 
+    /// The same for a limit.
+    pub(super) fn is_past(&self, limit: Option<u64>) -> bool {
+        self.is_over(limit) && (limit < Some(self.now()) || self.stage.get() >= Stage::Limits)
+    }
+
     pub(super) async fn sleep_until(&self, at: u64) {
         std::future::poll_fn(|_| if self.is_over(Some(at)) { Poll::Ready(()) } else { Poll::Pending }).await;
         self.changed();
@@ -92,20 +114,34 @@ impl Clock {
 
     /// Whether attempts may start: all else at this instant has happened.
     pub(super) fn may_start(&self) -> bool {
-        self.may_start.get()
+        self.stage.get() == Stage::Starts
     }
 
-    /// Lets others go first, if the order has it so.
-    pub(super) async fn yield_now(&self) {
-        let mut turns = match self.order {
+    /// Lets others go first, if the order has it so; all that are as deep, before what is deeper.
+    pub(super) async fn yield_level(&self) {
+        self.let_others(match self.order {
+            Order::Levels => 1,
             Order::Text | Order::Reverse => 0,
             Order::Dice(_) => self.throw() % 3,
-        };
+        })
+        .await;
+    }
+
+    /// The same between two steps of a block.
+    pub(super) async fn yield_step(&self) {
+        self.let_others(match self.order {
+            Order::Levels | Order::Text | Order::Reverse => 0,
+            Order::Dice(_) => self.throw() % 3,
+        })
+        .await;
+    }
+
+    async fn let_others(&self, rounds: u64) {
+        let until = self.round.get() + rounds;
         std::future::poll_fn(|_| {
-            if turns == 0 {
+            if self.round.get() >= until {
                 return Poll::Ready(());
             }
-            turns -= 1;
             self.changed();
             Poll::Pending
         })
@@ -116,7 +152,7 @@ impl Clock {
     pub(super) fn order_of(&self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
         match self.order {
-            Order::Text => {}
+            Order::Levels | Order::Text => {}
             Order::Reverse => order.reverse(),
             Order::Dice(_) => order.sort_by_cached_key(|_| self.throw()),
         }

@@ -237,7 +237,7 @@ impl<'a> World<'a> {
         let deadline = limit_ms.map(|ms| self.clock.now() + ms);
         let mut block = std::pin::pin!(block);
         std::future::poll_fn(move |cx| {
-            if !scope.is_stopped() && self.clock.is_over(deadline) {
+            if !scope.is_stopped() && self.clock.is_past(deadline) {
                 scope.stopped.set(true);
                 on_limit();
                 self.clock.changed();

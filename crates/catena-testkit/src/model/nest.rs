@@ -135,7 +135,9 @@ impl<'a> World<'a> {
                     halt(Stop::Failed(Option::clone(&first).expect("the first failure is kept")));
                 } else if rules.enough.is_some_and(|enough| completed >= enough) {
                     halt(Stop::Enough);
-                } else if self.clock.is_over(rules.deadline) && !(next == rules.blocks.len() && open.is_empty()) {
+                } else if self.clock.is_past(rules.deadline)
+                    && !(next == rules.blocks.len() && open.is_empty())
+                {
                     halt(Stop::TimedOut);
                 } else if has_room {
                     let (path, steps) = &rules.blocks[next];

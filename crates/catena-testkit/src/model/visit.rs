@@ -73,12 +73,15 @@ impl<'a> World<'a> {
             Err(failure) => self.failed(&visit, failure).await,
         };
         self.remember_undo(&visit, &end, by_alternative);
-        self.show_visit(&visit, match end {
-            Ended::Completed => StepStatus::Completed,
-            Ended::Failed(..) => StepStatus::Failed,
-            Ended::Skipped { .. } => StepStatus::Skipped,
-            Ended::Cancelled => StepStatus::Cancelled,
-        });
+        self.show_visit(
+            &visit,
+            match end {
+                Ended::Completed => StepStatus::Completed,
+                Ended::Failed(..) => StepStatus::Failed,
+                Ended::Skipped { .. } => StepStatus::Skipped,
+                Ended::Cancelled => StepStatus::Cancelled,
+            },
+        );
         end
     }
 
@@ -224,9 +227,6 @@ impl<'a> World<'a> {
     async fn pause(&self, visit: &Visit<'a>, until: Option<u64>) -> Tried {
         self.show_visit(visit, StepStatus::Waiting);
         let end = std::future::poll_fn(|_| match self.must_stop(visit) {
-            Some(Tried::TimedOut) if until.is_some_and(|at| visit.deadline >= Some(at)) => {
-                Poll::Ready(Tried::Well)
-            }
             Some(end) => Poll::Ready(end),
             None if self.clock.is_over(until) => Poll::Ready(Tried::Well),
             None => Poll::Pending,
@@ -240,7 +240,7 @@ impl<'a> World<'a> {
     fn must_stop(&self, visit: &Visit<'a>) -> Option<Tried> {
         if visit.block.scope.is_stopped() {
             Some(Tried::Cancelled)
-        } else if self.clock.is_over(visit.deadline) {
+        } else if self.clock.is_past(visit.deadline) {
             Some(Tried::TimedOut)
         } else {
             None
@@ -296,7 +296,9 @@ impl<'a> World<'a> {
                     let step = alternative.expect("it was just seen");
                     (self.alternative(visit, step).await, true)
                 }
-                ErrorPolicy::Alternative | ErrorPolicy::Stop => (Ended::Failed(failure, Consequence::Stop), false),
+                ErrorPolicy::Alternative | ErrorPolicy::Stop => {
+                    (Ended::Failed(failure, Consequence::Stop), false)
+                }
                 ErrorPolicy::Rollback if visit.block.is_aside => {
                     (Ended::Failed(failure, Consequence::Stop), false)
                 }
