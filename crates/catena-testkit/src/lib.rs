@@ -3,6 +3,7 @@
 pub mod draft;
 pub mod model;
 pub mod modelled;
+pub mod proof;
 pub mod random;
 pub mod sim;
 pub mod transitions;

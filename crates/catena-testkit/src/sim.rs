@@ -214,7 +214,10 @@ impl<'a> Sim<'a> {
             Command::EndAttempt { visit, .. } => u32::from(!self.state.step_of(visit).work.is_call()),
             _ => 0,
         };
-        let slots = Slots::of((self.slots + freed).saturating_sub(live));
+        let free = (self.slots + freed).saturating_sub(live);
+        // Pools are as large as what is outside of them.
+        let pools = self.state.chain().steps().filter_map(|(_, step)| step.pool.clone());
+        let slots = Slots { free, pools: pools.map(|pool| (pool, free)).collect() };
         let mut state = self.state.clone();
         let outside = Outside { now: self.now, slots, jitter: 0.5 };
         let decision = state.decide(command, outside, loaded).expect("the simulation gives legal commands");
