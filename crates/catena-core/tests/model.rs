@@ -18,7 +18,7 @@ use proptest::prelude::*;
 /// A slot for every attempt: where attempts wait for each other is not the model's business.
 const SLOTS: u32 = 1_000;
 /// Orders of what happens at one instant that are tried before an outcome counts as wrong.
-const ORDERS_MAX: u64 = 400;
+const ORDERS_MAX: u64 = 100;
 
 /// What the core makes of it.
 fn outcome(draft: &Draft, script: &Script<'_>) -> Outcome {
@@ -54,7 +54,7 @@ fn cases(n: u32) -> ProptestConfig {
     ProptestConfig {
         cases: n * factor,
         failure_persistence: None,
-        max_shrink_iters: 300,
+        max_shrink_iters: 60,
         ..ProptestConfig::default()
     }
 }
