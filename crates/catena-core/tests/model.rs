@@ -70,7 +70,6 @@ proptest! {
         let script = modelled::script(seed, failures);
         let core = outcome(&draft, &script);
         let tries = allowed(&draft, &script, &core);
-        eprintln!("STAT {} {:?} {} {}", core.status, tries, core.visits.len(), core.undone.len());
         if tries.is_none() {
             let model = model::outcome(&draft, &script, Order::Text);
             let chain = Arc::new(draft.build().expect("a chain"));

@@ -217,7 +217,7 @@ impl<'a> World<'a> {
     async fn sleep_unless_stopped(&self, block: &Block<'_>, ms: u64) {
         let until = self.clock.now() + ms;
         std::future::poll_fn(|_| {
-            let is_over = block.scope.is_stopped() || self.clock.is_over(Some(until));
+            let is_over = block.scope.is_stopped() || self.clock.wakes(Some(until));
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -32,6 +32,9 @@ pub(super) struct Clock {
     /// How often everything was asked.
     round: Cell<u64>,
     stage: Cell<Stage>,
+    /// Whether somebody who has slept until now may go on, and whether somebody would.
+    has_turn: Cell<bool>,
+    wants_turn: Cell<bool>,
 }
 
 /// What may happen at an instant once nothing before it does any more: what brings something on comes before what
@@ -57,6 +60,8 @@ impl Clock {
             has_changed: Cell::new(false),
             round: Cell::new(0),
             stage: Cell::new(Stage::GoOn),
+            has_turn: Cell::new(false),
+            wants_turn: Cell::new(false),
         }
     }
 
@@ -76,12 +81,18 @@ impl Clock {
         loop {
             self.round.set(self.round.get() + 1);
             self.has_changed.set(false);
+            self.wants_turn.set(false);
             self.next.set(None);
             if let Poll::Ready(end) = program.as_mut().poll(&mut cx) {
                 return Some(end);
             }
             let next = match (self.has_changed.get(), self.stage.get()) {
                 (true, _) => Stage::GoOn,
+                // Of those that wake at one instant the next one wakes when all that follows from the last has happened.
+                (false, _) if self.wants_turn.get() => {
+                    self.has_turn.set(true);
+                    Stage::GoOn
+                }
                 (false, Stage::GoOn) => Stage::Limits,
                 (false, Stage::Limits) => Stage::Starts,
                 (false, Stage::Starts) => {
@@ -107,8 +118,15 @@ impl Clock {
         self.is_over(limit) && (limit < Some(self.now()) || self.stage.get() >= Stage::Limits)
     }
 
+    /// Whether who sleeps until an instant wakes now.
+    pub(super) fn wakes(&self, at: Option<u64>) -> bool {
+        let may_wake = self.is_over(at) && self.has_turn.replace(false);
+        self.wants_turn.set(self.wants_turn.get() || (self.is_over(at) && !may_wake));
+        may_wake
+    }
+
     pub(super) async fn sleep_until(&self, at: u64) {
-        std::future::poll_fn(|_| if self.is_over(Some(at)) { Poll::Ready(()) } else { Poll::Pending }).await;
+        std::future::poll_fn(|_| if self.wakes(Some(at)) { Poll::Ready(()) } else { Poll::Pending }).await;
         self.changed();
     }
 

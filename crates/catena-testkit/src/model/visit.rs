@@ -228,7 +228,7 @@ impl<'a> World<'a> {
         self.show_visit(visit, StepStatus::Waiting);
         let end = std::future::poll_fn(|_| match self.must_stop(visit) {
             Some(end) => Poll::Ready(end),
-            None if self.clock.is_over(until) => Poll::Ready(Tried::Well),
+            None if self.clock.wakes(until) => Poll::Ready(Tried::Well),
             None => Poll::Pending,
         });
         let end = end.await;
