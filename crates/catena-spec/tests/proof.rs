@@ -1,6 +1,5 @@
 //! Every valid fixture is proved: whatever of it fails or is lost, it comes to one end, and to the same.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
 use std::{

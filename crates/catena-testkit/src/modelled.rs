@@ -244,9 +244,7 @@ impl Maker<'_> {
 
     fn needs(&self, steps: &mut Steps) {
         let ids: Vec<String> = steps.iter().map(|step| step.id.to_string()).collect();
-        let mut place = 0;
-        for step in steps.drain(..).collect::<Vec<_>>() {
-            let mut step = step;
+        for (place, mut step) in std::mem::take(steps).into_iter().enumerate() {
             for before in &ids[..place] {
                 if self.one_in(2) {
                     let on = [On::Completed, On::Ended, On::Failed, On::Skipped, On::Completed];
@@ -258,7 +256,6 @@ impl Maker<'_> {
                 step = step.join(Join::Count(1 + u32::from(self.pick(u8::try_from(count).expect("few")))));
             }
             steps.push(step);
-            place += 1;
         }
     }
 

@@ -46,8 +46,18 @@ pub struct Outcome {
     pub error: Option<String>,
     /// By address how each visit ended or where it stands, and how many attempts it took.
     pub visits: BTreeMap<String, (StepStatus, u32)>,
-    /// The visits whose undo was begun, in this order.
-    pub undone: Vec<String>,
+    /// The visits whose undo was begun, in this order, each with the instant at which it had ended.
+    pub undone: Vec<(u64, String)>,
+}
+
+impl Outcome {
+    /// The same where it does not matter in which order visits are undone that ended at one instant: when all is
+    /// stopped, nobody has promised what stops first.
+    #[must_use]
+    pub fn without_ties(mut self) -> Self {
+        self.undone.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        self
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -56,7 +66,8 @@ impl fmt::Display for Outcome {
         for (address, (status, attempts)) in &self.visits {
             writeln!(f, "  {address} {status} {attempts}")?;
         }
-        writeln!(f, "  undone: {}", self.undone.join(", "))
+        let undone: Vec<&str> = self.undone.iter().map(|(_, address)| address.as_str()).collect();
+        writeln!(f, "  undone: {}", undone.join(", "))
     }
 }
 
@@ -92,6 +103,7 @@ impl Failure {
 
 /// A completed visit that has an undo.
 struct Done<'a> {
+    ended_at: u64,
     address: String,
     undo: &'a [StepDraft],
 }
@@ -122,7 +134,7 @@ struct World<'a> {
     visits: RefCell<BTreeMap<String, (StepStatus, u32)>>,
     /// What an undo takes back, the last completed last.
     done: RefCell<Vec<Done<'a>>>,
-    undone: RefCell<Vec<String>>,
+    undone: RefCell<Vec<(u64, String)>>,
     has_passed: Cell<bool>,
     is_stuck: Cell<bool>,
     /// What asked for a rollback; what the whole fails with; how an `end` ends it.
@@ -195,7 +207,7 @@ impl<'a> World<'a> {
         loop {
             let next = self.done.borrow_mut().pop();
             let Some(done) = next else { return };
-            self.undone.borrow_mut().push(done.address.clone());
+            self.undone.borrow_mut().push((done.ended_at, done.address.clone()));
             let block = Block::aside(format!("{}.undo/", done.address), done.undo);
             match self.block(block).await {
                 BlockEnd::Completed => self.show(&done.address, StepStatus::Undone),

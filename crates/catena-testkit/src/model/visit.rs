@@ -103,7 +103,11 @@ impl<'a> World<'a> {
             Ended::Skipped { .. } => false,
         };
         if is_due {
-            self.done.borrow_mut().push(Done { address: visit.address.clone(), undo: &undo.block });
+            self.done.borrow_mut().push(Done {
+                ended_at: self.clock.now(),
+                address: visit.address.clone(),
+                undo: &undo.block,
+            });
         }
     }
 
