@@ -100,6 +100,7 @@ fn every_prefix_recovers(
 }
 
 /// So many cases, times what `CATENA_CASES` says.
+#[expect(clippy::disallowed_methods, reason = "whoever runs it by hand says how long")]
 fn cases(n: u32) -> ProptestConfig {
     let factor = std::env::var("CATENA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     ProptestConfig { cases: n * factor, failure_persistence: None, ..ProptestConfig::default() }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use catena_core::{
     Command, State, Timestamp,
     chain::{Draft, EffectKind, ErrorPolicy, StepDraft, Wait, Work},
-    event::{Answer, Resolution},
+    command::Start,
+    event::{Answer, Resolution, Trigger},
     ids::VisitNo,
     state::UndoPhase,
     status::{ExecutionStatus, StepStatus},
@@ -320,6 +321,26 @@ fn a_paused_execution_can_be_cancelled() {
     sim.tell(Command::PauseExecution);
     sim.tell(Command::CancelExecution { rollback: false, force: false });
     assert_eq!(sim.run().state.status(), ExecutionStatus::Cancelled);
+}
+
+#[test]
+fn an_execution_that_is_cancelled_while_it_waits_for_its_turn_ends() {
+    let chain = Arc::new(chain(vec![task("a")]));
+    let params = catena_core::Value::from(serde_json::json!({}));
+    let start = Start { held: true, ..Start::new("v1", params, Trigger::Manual) };
+    let script = ok(10);
+    let mut sim = Sim::start_with(&chain, start, &script, 1);
+    sim.tell(Command::CancelExecution { rollback: false, force: false });
+    insta::assert_snapshot!(sim.run().table(), @"
+    0 execution_created
+    0 execution_held
+    0 cancel_requested
+    0 execution_started
+    0 block_opened 0 Root
+    0 block_stopping 0 cancelled
+    0 block_ended 0 cancelled
+    0 execution_ended cancelled
+    ");
 }
 
 /// A chain with one step in doubt, and what a person says of it.

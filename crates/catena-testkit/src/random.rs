@@ -485,7 +485,7 @@ fn large_list(items: usize) -> Vec<String> {
 }
 
 /// FNV-1a over the parts: a cheap draw that is the same everywhere.
-fn draw(seed: u64, address: &str, number: u32) -> u64 {
+pub(crate) fn draw(seed: u64, address: &str, number: u32) -> u64 {
     let bytes = seed.to_le_bytes().into_iter().chain(address.bytes()).chain(number.to_le_bytes());
     let mixed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

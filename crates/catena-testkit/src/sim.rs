@@ -12,8 +12,11 @@ use catena_core::{
     event::{Answer, Trigger},
     failure::{Failure, FailureType},
     ids::{AttemptNo, VisitNo},
+    state::VisitPhase,
     value::{Blob, Stored},
 };
+
+use crate::transitions;
 
 /// How an attempt ends and how long it takes, given its address and the how manieth try of its visit it is
 /// (lost attempts are no tries).
@@ -136,6 +139,8 @@ impl<'a> Sim<'a> {
 
     /// One thing happens: an attempt ends or a timer is due. False when nothing is left to happen.
     pub fn step(&mut self) -> bool {
+        // What has ended since wants no answer any more.
+        self.looking.retain(|visit| self.state.visit(*visit).phase == VisitPhase::Looking);
         if let Some(visit) = self.looking.pop_first() {
             // Nothing was ever done before.
             self.tell(Command::AnswerLookup { visit, key: format!("key of {visit}"), hit: None });
@@ -216,7 +221,10 @@ impl<'a> Sim<'a> {
             Command::EndAttempt { visit, .. } => u32::from(!self.state.step_of(visit).work.is_call()),
             _ => 0,
         };
-        let slots = Slots::of((self.slots + freed).saturating_sub(live));
+        let free = (self.slots + freed).saturating_sub(live);
+        // Pools are as large as what is outside of them.
+        let pools = self.state.chain().steps().filter_map(|(_, step)| step.pool.clone());
+        let slots = Slots { free, pools: pools.map(|pool| (pool, free)).collect() };
         let mut state = self.state.clone();
         let outside = Outside { now: self.now, slots, jitter: 0.5 };
         let decision = state.decide(command, outside, loaded).expect("the simulation gives legal commands");
@@ -228,6 +236,7 @@ impl<'a> Sim<'a> {
     /// Folds what was decided and checks what must hold after every decision.
     fn take(&mut self, decided: State, events: Vec<Event>) {
         for event in &events {
+            transitions::record(&self.state, event);
             self.state.apply(self.now, event).expect("what was decided folds");
             assert_eq!(*self.state.agenda(), self.state.recomputed_agenda(), "after {event:?}");
             for stored in event.values().into_iter().flat_map(Value::references) {
@@ -254,9 +263,7 @@ impl<'a> Sim<'a> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::StartAttempt { visit, attempt } => {
-                let catena_core::state::VisitPhase::Attempting { started_at, .. } =
-                    self.state.visit(visit).phase
-                else {
+                let VisitPhase::Attempting { started_at, .. } = self.state.visit(visit).phase else {
                     unreachable!("only live attempts are started")
                 };
                 let end = started_at.plus_ms(self.scripted(visit).1);

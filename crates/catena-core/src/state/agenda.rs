@@ -225,9 +225,10 @@ fn signal_of(step: &Step) -> &str {
     }
 }
 
-fn remove_from<K: Ord, Q: Ord + ?Sized>(sets: &mut BTreeMap<K, BTreeSet<VisitNo>>, key: &Q, no: VisitNo)
+fn remove_from<K, Q>(sets: &mut BTreeMap<K, BTreeSet<VisitNo>>, key: &Q, no: VisitNo)
 where
-    K: std::borrow::Borrow<Q>,
+    K: Ord + std::borrow::Borrow<Q>,
+    Q: Ord + ?Sized,
 {
     if let Some(set) = sets.get_mut(key) {
         set.remove(&no);

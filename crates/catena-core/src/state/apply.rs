@@ -709,6 +709,7 @@ impl State {
 
     fn touch_root(&mut self) {
         if self.record.frames.is_empty() {
+            // It waits for room or its first step, and has to begin in order to end.
             return self.touch_execution();
         }
         self.touch_frame(FrameNo::ROOT);
