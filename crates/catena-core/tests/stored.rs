@@ -8,15 +8,24 @@
 use std::{path::PathBuf, sync::Arc};
 
 use catena_core::{
-    Chain, Event, ExecutionId, State, Timestamp,
-    chain::{ErrorPolicy, Process, StepDraft, WaitFor, Work},
-    event::Answer,
+    AttemptNo, Chain, Command, Event, ExecutionId, State, Timestamp, Value, VisitNo,
+    chain::{
+        Cache, ChainName, Draft, ErrorPolicy, Handlers, Join, On, OnTimeout, Process, StepDraft, WaitFor,
+        Work,
+    },
+    command::{Legacy, Start},
+    event::{Answer, ApprovalAnswer, Trigger},
+    rerun::Again,
+    status::{End, ExecutionStatus},
     template::Template,
     value::INLINE_MAX_BYTES,
 };
 use catena_testkit::{
     Sim,
-    draft::{Change, Steps, chain, for_each, group, id, parallel, set, task, wait},
+    draft::{
+        Change, Steps, approval, await_signal, call, chain, end, for_each, group, id, parallel, set, task,
+        wait,
+    },
     sim::{fail, succeed},
 };
 use serde_json::{Value as Json, json};
@@ -101,11 +110,98 @@ fn stored(sim: &Sim<'_>) -> Json {
     json!({ "chain": **sim.state.chain(), "journal": journal })
 }
 
+/// A script for as long as the test runs.
+fn kept(script: Script) -> &'static Script {
+    Box::leak(Box::new(script))
+}
+
+/// Graphs, iterations, alternatives, handlers, and an end from within.
+fn flow() -> Sim<'static> {
+    let steps = vec![
+        task("a").delays(50),
+        task("b").after("a", On::Completed).policy(ErrorPolicy::Continue),
+        task("c").after("b", On::Failed).join(Join::Count(1)),
+        task("d").after("b", On::Skipped),
+        group("again", vec![task("e")]).until("loop.index == 1", 3).after("c", On::Ended),
+        task("f").after("again", On::Completed).otherwise(task("g")),
+        end("done", End::Completed).after("f", On::Completed),
+        task("late").after("done", On::Completed),
+    ];
+    let handlers = Handlers { finally: Some(vec![task("clean")]), ..Handlers::default() };
+    let draft = Draft { handlers, ..Draft::new(ChainName::parse("test").expect("a name"), steps) };
+    let script: Script = |address, _| match address {
+        "b" | "f" => (fail("scripted"), 5),
+        _ => (succeed(1), 10),
+    };
+    Sim::start(&Arc::new(draft.build().expect("a chain")), kept(script), 4).run()
+}
+
+/// What people and other executions have to say.
+fn people() -> Sim<'static> {
+    let steps = vec![
+        approval("ok", Some(60_000), OnTimeout::Fail),
+        await_signal("go", "go", None),
+        call("child"),
+        StepDraft { cache: Some(Cache::default()), ..task("kept") },
+        task("last").policy(ErrorPolicy::Rollback),
+    ];
+    let script: Script = |address, _| match address {
+        "last" => (fail("scripted"), 5),
+        _ => (succeed(1), 10),
+    };
+    let start = Start { held: true, ..Start::new("v1", Value::from(json!({})), Trigger::Manual) };
+    let mut sim = Sim::start_with(&Arc::new(chain(steps)), start, kept(script), 4);
+    sim.tell(Command::SendSignal { name: "go".into(), value: Value::text("early") });
+    sim.tell(Command::AdmitExecution);
+    let answer = ApprovalAnswer { approved: true, by: "ann".into(), comment: Some("yes".into()), form: None };
+    sim.tell(Command::AnswerApproval { visit: VisitNo(0), answer });
+    let (visit, attempt, child) = (VisitNo(2), AttemptNo(1), ExecutionId(9));
+    sim.tell(Command::NoteChild { visit, attempt, child });
+    while sim.state.status() != ExecutionStatus::Undoing {
+        sim.step();
+    }
+    sim.tell(Command::CancelExecution { rollback: false, force: true });
+    sim.run()
+}
+
+/// What another execution has left, and what of it is taken back.
+fn legacy() -> [Sim<'static>; 2] {
+    let steps = || {
+        vec![
+            for_each("each", "[5, 6]", vec![task("t").undo(vec![set("back", "item")])]),
+            task("bad"),
+            task("last"),
+        ]
+    };
+    let script: Script = |address, _| match address {
+        "bad" => (fail("scripted"), 5),
+        _ => (succeed(1), 10),
+    };
+    let chain = Arc::new(chain(steps()));
+    let first = Sim::start(&chain, kept(script), 4).run();
+    let plan = first.state.rerun(Again::Failed, first.journal.iter().map(|(_, event)| event));
+    let from = ExecutionId(1);
+    let start = |trigger, legacy| Start { legacy, ..Start::new("v1", Value::from(json!({})), trigger) };
+    let results = Legacy::Results { from, duty: true, results: plan.results };
+    let bad = chain.step_by_id("bad").expect("it is there");
+    let rerun = Start {
+        pinned: vec![(bad, Value::from(json!(7)))],
+        left_out: vec![chain.step_by_id("last").expect("it is there")],
+        ..start(Trigger::Rerun { of: from }, results)
+    };
+    let duties = Legacy::Duties { from, duties: first.state.duties() };
+    let trigger = Trigger::Undo { of: from, parent: ExecutionId(5), visit: VisitNo(0), nth: 1 };
+    [rerun, start(trigger, duties)].map(|start| Sim::start_with(&chain, start, kept(script), 4).run())
+}
+
 #[test]
 fn what_was_stored_folds_to_the_same_state() {
-    for (name, steps, script) in fixtures() {
-        let chain = Arc::new(chain(steps));
-        let sim = Sim::start(&chain, &script, 4).run();
+    let by_script = fixtures()
+        .into_iter()
+        .map(|(name, steps, script)| (name, Sim::start(&Arc::new(chain(steps)), kept(script), 4).run()));
+    let [adopted, undone] = legacy();
+    let by_hand = [("flow", flow()), ("people", people()), ("adopted", adopted), ("undone", undone)];
+    for (name, sim) in by_script.chain(by_hand) {
         let path = path(name);
         if std::env::var_os("CATENA_FIXTURES").is_some_and(|word| word == "write") && !path.exists() {
             let text = serde_json::to_string_pretty(&stored(&sim)).expect("plain data");

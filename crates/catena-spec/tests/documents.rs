@@ -26,12 +26,9 @@ fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
 #[test]
 fn the_examples_in_the_documents_are_valid() {
     let mut count = 0;
-    for name in [
-        "README.md",
-        "docs/reference/language.md",
-        "docs/reference/code.md",
-        "docs/reference/patterns.md",
-    ] {
+    for name in
+        ["README.md", "docs/reference/language.md", "docs/reference/code.md", "docs/reference/patterns.md"]
+    {
         let text = fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
         for (line, block) in yaml_blocks(&text) {
             let source = Source::new(format!("{name}, from line {line}"), &block);

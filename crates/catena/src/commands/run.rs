@@ -177,7 +177,14 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
             return Ok(Way::Scheduled(Box::new(hosting.with(host))));
         }
     }
-    Running::start(args, locations, host, version, (params, part, pins)).map(Box::new).map(Way::Plain)
+    Running::start(args, locations, host, version, Given { params, part, pins }).map(Box::new).map(Way::Plain)
+}
+
+/// What an execution is given, and which part of its chain runs.
+struct Given {
+    params: BTreeMap<String, Value>,
+    part: Option<Part>,
+    pins: Vec<(StepIx, Value)>,
 }
 
 /// What there is to follow.
@@ -275,15 +282,15 @@ impl<'a> Running<'a> {
         locations: Locations,
         mut host: Host,
         version: Arc<Version>,
-        (params, part, pins): (BTreeMap<String, Value>, Option<Part>, Vec<(StepIx, Value)>),
+        given: Given,
     ) -> Result<Self, Failure> {
         tell_host(&host);
         let chain = version.chain.name.clone();
         let request = StartRequest {
             key: args.key.clone(),
-            part,
-            pins,
-            ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
+            part: given.part,
+            pins: given.pins,
+            ..StartRequest::new(Arc::clone(&version), given.params, hosting::actor())
         };
         let started = host.start_once(request, &locations)?;
         if !args.once {

@@ -19,3 +19,25 @@ fn every_example_of_flows_ends_as_it_says() {
     let done = example(&place, "order-saga", &["--set", "ship_fails=false"]);
     assert_eq!(done.code, 0, "{done:?}");
 }
+
+#[test]
+fn the_approval_example_ends_by_itself_and_by_an_answer() {
+    let place = Place::new();
+    let done = example(&place, "approval", &[]);
+    assert_eq!(done.code, 0, "nobody has answered, and that has an alternative: {done:?}");
+    let done = example(&place, "approval", &["--no-wait"]);
+    assert_eq!(done.code, 9, "{done:?}");
+}
+
+#[test]
+fn the_failed_night_is_finished_by_a_rerun() {
+    let place = Place::new();
+    let gate = format!("gate={}", place.path("rates").display());
+    let done = example(&place, "nightly-recovery", &["--set", &gate]);
+    assert_eq!(done.code, 1, "{done:?}");
+    let failed = place.json(&["ps", "ls", "-o", "json"])["executions"][0]["id"].to_string();
+    place.write("rates", "EUR 1\n");
+    let done = place.run(&["ps", "rerun", &failed, "--failed"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("kept from the execution before"), "{done:?}");
+}
