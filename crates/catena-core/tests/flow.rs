@@ -48,7 +48,7 @@ fn check(steps: Steps, script: impl Fn(&str, u32) -> (Answer, u64), expected: &s
 }
 
 fn draft(steps: Steps) -> Draft {
-    Draft::new(ChainName::parse("test").unwrap(), steps)
+    Draft::new(ChainName::parse("test").expect("a name"), steps)
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn handled(steps: Steps) -> Chain {
         on_success: Some(vec![task("hurray")]),
         finally: Some(vec![task("clean")]),
     };
-    Draft { handlers, ..draft(steps) }.build().unwrap()
+    Draft { handlers, ..draft(steps) }.build().expect("a chain")
 }
 
 #[test]
