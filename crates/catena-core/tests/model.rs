@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use catena_core::{
-    chain::Draft,
+    chain::{ChainName, Draft, WaitFor},
     event::Event,
     state::{Origin, Phase},
+    status::StepStatus,
 };
 use catena_testkit::{
     Sim,
+    draft::{Change, parallel, task},
     model::{self, Order, Outcome},
     modelled,
-    sim::Script,
+    sim::{Script, fail, succeed},
 };
 use proptest::prelude::*;
 
@@ -85,4 +87,21 @@ proptest! {
             prop_assert!(false, "core: {core}\nmodel: {model}\n{table}\n{}", serde_json::json!(*chain));
         }
     }
+}
+
+/// What has done its work has completed, though it was to do it again and what is around it stops meanwhile.
+#[test]
+fn an_iteration_that_ends_while_all_is_stopped_was_the_last() {
+    let race = vec![("fast", vec![task("hare")]), ("slow", vec![task("tortoise")])];
+    let race = parallel("race", WaitFor::Count(1), race).until("loop.index >= 1", 2);
+    let both = parallel("both", WaitFor::All, vec![("left", vec![race]), ("right", vec![task("fails")])]);
+    let script = |address: &str, _| match address {
+        "both[right]/fails" => (fail("no"), 20),
+        "both[left]/race[fast]/hare" => (succeed(1), 5),
+        _ => (succeed(1), 50),
+    };
+    let draft = Draft::new(ChainName::parse("race").expect("a name"), vec![both]);
+    let core = outcome(&draft, &script);
+    assert_eq!(core.visits["both[left]/race"], (StepStatus::Completed, 0), "{core}");
+    assert!(is_allowed(&draft, &script, &core), "{core}");
 }

@@ -362,6 +362,20 @@ fn resolved(
 }
 
 #[test]
+fn a_step_that_is_lost_three_times_waits_for_a_person() {
+    let chain = Arc::new(chain(vec![task("a")]));
+    let script = ok(10);
+    let mut sim = Sim::start(&chain, &script, 1);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        sim = Sim::recover(&sim, sim.journal.len(), Recovery::Lost);
+        statuses.push(sim.state.status());
+    }
+    let expected = [ExecutionStatus::Running, ExecutionStatus::Running, ExecutionStatus::Quarantined];
+    assert_eq!(statuses, expected);
+}
+
+#[test]
 fn a_person_answers_for_a_step_in_doubt() {
     let completed = Resolution::Completed { value: Some(catena_core::Value::text("paid")) };
     let as_it_is = |step: StepDraft| step;

@@ -178,7 +178,8 @@ impl Maker<'_> {
 
     /// What else a step of an undo or a handler may have.
     fn aside(&self, mut step: StepDraft) -> StepDraft {
-        match self.pick(5) {
+        match self.pick(6) {
+            5 => return StepDraft { error_policy: self.policy(), ..raise(step.id.as_str()) },
             1 => step.retry = Some(self.retry()),
             2 => step.error_policy = Some(ErrorPolicy::Continue),
             3 => step.error_policy = Some(ErrorPolicy::Rollback),
