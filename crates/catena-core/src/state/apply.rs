@@ -2,9 +2,11 @@
 //! the journal is corrupt.
 
 mod begin;
+mod block;
 mod child;
 mod flow;
 mod person;
+mod timer;
 
 pub(crate) use self::person::with_defaults;
 pub use self::{begin::items_digest, flow::HANDLER_LIMIT_MS};
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     chain::Work,
-    event::{Answer, BlockEnd, Consequence, Event, Jump, Plan, StopReason},
+    event::{Answer, BlockEnd, Consequence, Event, Plan},
     failure::Failure,
     faults::{self, Fault},
     ids::{AttemptNo, BlockIx, FrameNo, StepIx, VisitNo},
@@ -380,83 +382,6 @@ impl State {
         self.complete(at, no, Value::object(values.iter().cloned()))
     }
 
-    fn retry_scheduled(&mut self, no: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
-        let visit = self.known(no)?;
-        let failure = match (&visit.phase, &visit.stopping) {
-            (VisitPhase::Answered(Answer::Failed { failure }), _) => failure.clone(),
-            (VisitPhase::Answered(Answer::TimedOut { limit_ms }), _) => {
-                Failure::timed_out("the attempt", *limit_ms)
-            }
-            (VisitPhase::Open(_), Some(StopReason::Failed(failure))) => failure.clone(),
-            _ => return Err("no attempt of the visit has just failed"),
-        };
-        let visit = self.visit_mut(no);
-        visit.last_failure = Some(failure);
-        if let VisitPhase::Open(_) = visit.phase {
-            visit.stopping = None;
-            visit.block_tries += 1;
-        }
-        self.set_phase(no, VisitPhase::Backoff { wake_at });
-        Ok(())
-    }
-
-    fn timer_fired(&mut self, no: VisitNo) -> Result<(), Misfit> {
-        let next = match self.known(no)?.phase {
-            VisitPhase::Backoff { .. } if self.step_of(no).work.nested().is_some() => VisitPhase::Due,
-            VisitPhase::Backoff { .. } => VisitPhase::Ready,
-            VisitPhase::Interval { .. } => VisitPhase::Due,
-            VisitPhase::Waiting { .. } => VisitPhase::Answered(Answer::Succeeded { value: None }),
-            VisitPhase::Awaiting { wake_at: Some(_) } | VisitPhase::Asking { wake_at: Some(_), .. } => {
-                VisitPhase::Answered(self.answer_of_time(no))
-            }
-            VisitPhase::Awaiting { wake_at: None }
-            | VisitPhase::Asking { wake_at: None, .. }
-            | VisitPhase::Looking
-            | VisitPhase::Ready
-            | VisitPhase::Attempting { .. }
-            | VisitPhase::Answered(_)
-            | VisitPhase::Iterated
-            | VisitPhase::Due
-            | VisitPhase::Open(_)
-            | VisitPhase::InDoubt
-            | VisitPhase::Quarantined
-            | VisitPhase::Ended(_) => return Err("the visit waits for no timer"),
-        };
-        self.set_phase(no, next);
-        Ok(())
-    }
-
-    fn next_delayed(&mut self, no: FrameNo, after: VisitNo, wake_at: Timestamp) -> Result<(), Misfit> {
-        let frame = self.open_frame_mut(no)?;
-        if let Some(graph) = &mut frame.graph {
-            if !graph.asks_delay.remove(&after) {
-                return Err("the visit asks for no delay");
-            }
-            self.set_held(no, after, Some(wake_at));
-            return Ok(());
-        }
-        if frame.asks_delay != Some(after) {
-            return Err("the visit asks for no delay");
-        }
-        frame.asks_delay = None;
-        self.set_delay(no, Some(wake_at));
-        Ok(())
-    }
-
-    fn delay_elapsed(&mut self, no: FrameNo, after: Option<VisitNo>) -> Result<(), Misfit> {
-        let frame = self.known_frame(no)?;
-        match after {
-            None if frame.delayed_until.is_some() => self.set_delay(no, None),
-            Some(visit) if frame.graph.as_ref().is_some_and(|graph| graph.held.contains_key(&visit)) => {
-                self.set_held(no, visit, None);
-                self.feed(no, visit);
-                self.touch_frame(no);
-            }
-            None | Some(_) => return Err("the frame waits for no timer"),
-        }
-        Ok(())
-    }
-
     fn attempt_started(&mut self, at: Timestamp, no: VisitNo, attempt: AttemptNo) -> Result<(), Misfit> {
         let visit = self.known(no)?;
         if visit.phase != VisitPhase::Ready || attempt.0 != visit.attempts + 1 {
@@ -610,93 +535,6 @@ impl State {
         }
         self.visit_mut(no).undo_sight = seen;
         self.record.undo_due.push(no);
-    }
-
-    fn jumped(&mut self, frame_no: FrameNo, from: VisitNo, to: Jump) -> Result<(), Misfit> {
-        let steps = self.chain.block(self.known_frame(frame_no)?.block).steps.len();
-        let cursor = match to {
-            Jump::Step(step) => self.chain.step(step).position,
-            Jump::End => u32::try_from(steps).expect("a block is bounded"),
-        };
-        let frame = self.open_frame_mut(frame_no)?;
-        if frame.asks_next != Some(from) {
-            return Err("the visit asks for no jump");
-        }
-        frame.asks_next = None;
-        frame.cursor = cursor;
-        self.touch_frame(frame_no);
-        Ok(())
-    }
-
-    fn block_stopping(&mut self, no: FrameNo, cause: &BlockEnd) -> Result<(), Misfit> {
-        self.open_frame_mut(no)?;
-        self.close(no, cause);
-        Ok(())
-    }
-
-    /// An open frame ends like this as soon as nothing is open in it.
-    fn close(&mut self, no: FrameNo, end: &BlockEnd) {
-        let frame = &mut self.record.frames[no.index()];
-        if frame.phase != FramePhase::Open {
-            return;
-        }
-        frame.phase = FramePhase::Closing(end.clone());
-        for visit in frame.open.clone() {
-            self.touch_visit(visit);
-        }
-        self.disarm_frame(no);
-        self.set_delay(no, None);
-    }
-
-    fn block_ended(&mut self, no: FrameNo, end: &BlockEnd) -> Result<(), Misfit> {
-        let frame = self.known_frame(no)?;
-        if !frame.open.is_empty() || matches!(frame.phase, FramePhase::Ended(_)) {
-            return Err("the block cannot end now");
-        }
-        let origin = frame.origin;
-        self.record.frames[no.index()].phase = FramePhase::Ended(end.clone());
-        self.disarm_frame(no);
-        self.touch_frame(no);
-        match origin {
-            Origin::Root => {}
-            Origin::Group { visit }
-            | Origin::Item { visit, .. }
-            | Origin::Branch { visit, .. }
-            | Origin::Alternative { visit } => self.count_end(visit, end)?,
-            Origin::Undo { visit } => self.undo_ended(visit, end),
-            Origin::Handler { .. } => self.handler_ended(end)?,
-        }
-        self.touch_execution();
-        Ok(())
-    }
-
-    fn count_end(&mut self, visit: VisitNo, end: &BlockEnd) -> Result<(), Misfit> {
-        let nest = self.nest_mut(visit)?;
-        nest.open -= 1;
-        match end {
-            BlockEnd::Completed => nest.completed += 1,
-            BlockEnd::Cancelled => {}
-            BlockEnd::Failed(failure) => {
-                nest.failed += 1;
-                nest.first_failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-        self.touch_visit(visit);
-        Ok(())
-    }
-
-    fn undo_ended(&mut self, visit: VisitNo, end: &BlockEnd) {
-        let cancelled = || Failure::new(crate::FailureType::Lost, "the undo was stopped");
-        let phase = match end {
-            BlockEnd::Completed => UndoPhase::Done,
-            BlockEnd::Failed(failure) => UndoPhase::Failed(failure.clone()),
-            BlockEnd::Cancelled => UndoPhase::Failed(cancelled()),
-        };
-        if phase == UndoPhase::Done {
-            // Undos run one at a time, the last due first.
-            self.record.undo_due.pop();
-        }
-        self.visit_mut(visit).undo = phase;
     }
 
     fn touch_frames_of(&mut self, no: VisitNo) {
