@@ -75,10 +75,9 @@ impl Given {
             return;
         }
         let schema = chain.params.get(param).map(|param| &param.schema);
-        let is_text = schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"');
         let (origin, value) = match text.strip_prefix('@') {
             Some(path) => (format!("{path}, by --set"), text_file(param, path)),
-            None => ("--set".to_owned(), Ok(value(text, is_text))),
+            None => ("--set".to_owned(), Ok(value(text, is_text(text, schema)))),
         };
         match value {
             Err(failure) => self.unread.push(failure),
@@ -131,6 +130,10 @@ fn name(problem: &ParamProblem) -> &str {
     }
 }
 
+fn is_text(text: &str, schema: Option<&Json>) -> bool {
+    schema.is_some_and(|schema| schema["type"] == "string") && !text.starts_with('"')
+}
+
 /// JSON, else text; text outright where the parameter is one.
 fn value(text: &str, is_text: bool) -> Value {
     match serde_json::from_str::<Json>(text) {
@@ -141,6 +144,11 @@ fn value(text: &str, is_text: bool) -> Value {
 
 /// A value of an option: JSON, else text; `@FILE` is a file's text.
 pub(super) fn given(text: &str, option: &str) -> Result<Value, Failure> {
+    given_for(text, None, option)
+}
+
+/// The same for what has a schema: where that says text, it is text.
+pub(super) fn given_for(text: &str, schema: Option<&Json>, option: &str) -> Result<Value, Failure> {
     match text.strip_prefix('@') {
         Some(path) => {
             let next = format!("{option}=VALUE, or {option}=@FILE with a text file");
@@ -148,7 +156,7 @@ pub(super) fn given(text: &str, option: &str) -> Result<Value, Failure> {
                 .map(Value::text)
                 .map_err(|error| unreadable(path, &error).next(next))
         }
-        None => Ok(value(text, false)),
+        None => Ok(value(text, is_text(text, schema))),
     }
 }
 

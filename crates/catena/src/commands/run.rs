@@ -13,7 +13,7 @@ use std::{
 };
 
 use catena_core::{Chain, Event, ExecutionId, State, StepIx, Value, chain::Part, status::ExecutionStatus};
-use catena_engine::{Engine, Reach, StartRequest, host::HostClient};
+use catena_engine::{Engine, Reach, StartRequest, host::HostClient, read_state};
 use catena_store::{ExecutionFilter, ExecutionRow, Store, Version, sqlite::SqliteStore};
 use clap::Args;
 use serde_json::Value as Json;
@@ -587,9 +587,31 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let rows = engine.store().executions(&filter)?;
     let is_damaged = |id| engine.damaged().iter().any(|(damaged, _)| *damaged == id);
-    // What waits without a clock waits for a person, a signal or another execution.
-    let waits = |row: &ExecutionRow| {
-        needs_a_person(row.status) || (row.status == ExecutionStatus::Waiting && row.wake_at.is_none())
-    };
-    Ok(rows.iter().rev().find(|row| !waits(row) && !is_damaged(row.id)).map(|row| row.id))
+    for row in rows.iter().rev().filter(|row| !is_damaged(row.id)) {
+        if goes_on(engine, row, &rows)? {
+            return Ok(Some(row.id));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a host brings an execution on by itself. One that waits for others counts where they do not.
+fn goes_on(engine: &Engine, row: &ExecutionRow, unfinished: &[ExecutionRow]) -> Result<bool, Failure> {
+    let is_unfinished = |id: ExecutionId| unfinished.iter().any(|row| row.id == id);
+    match row.status {
+        status if needs_a_person(status) => Ok(false),
+        // What waits without a clock waits for a person, a signal, or a child. It may not have heard of its end yet.
+        ExecutionStatus::Waiting if row.wake_at.is_none() => {
+            let (state, _) = read_state(&**engine.store(), row.id)?;
+            let children = state.agenda().calls().map(|no| state.visit(no).child);
+            Ok(children.into_iter().any(|child| child.is_none_or(|child| !is_unfinished(child))))
+        }
+        ExecutionStatus::Undoing => {
+            let (state, _) = read_state(&**engine.store(), row.id)?;
+            let waits_for_a_person = |other: &ExecutionRow| other.id > row.id && needs_a_person(other.status);
+            // The undo of a child is an execution that began later.
+            Ok(!state.undoes_child() || !unfinished.iter().any(waits_for_a_person))
+        }
+        _ => Ok(true),
+    }
 }

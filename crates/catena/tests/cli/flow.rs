@@ -326,3 +326,21 @@ fn a_result_is_reused_for_the_same_step_input_and_files() {
     check(&["--set", "n=2"], "two\n2\n", 4);
     check(&[], "two\n1\n", 4);
 }
+
+#[test]
+fn a_host_stays_for_one_that_waits_for_its_child() {
+    let place = Place::new();
+    place.write("kid.yaml", "name: kid\nsteps: [{shell: sleep 0.3}]\n");
+    place.write(
+        "mid.yaml",
+        "name: mid\nsteps: [{name: Call, chain: kid}, {name: After, shell: echo after > told}]\n",
+    );
+    place.write("main.yaml", "name: main\nsteps: [{chain: mid, wait: false}]\n");
+    for chain in ["kid.yaml", "mid.yaml"] {
+        assert_eq!(place.run(&["chain", "create", chain]).code, 0);
+    }
+    let done = place.run(&["run", "main.yaml"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let mid = place.json(&["ps", "ls", "--chain", "mid", "-o", "json"]);
+    assert_eq!(mid["executions"][0]["status"], "completed", "{mid}");
+}

@@ -110,3 +110,16 @@ fn a_forced_cancel_cuts_a_handler_short() {
     let shown = place.json(&["ps", "show", &id, "-o", "json"]);
     assert_eq!(shown["execution"]["status"], "completed_with_errors");
 }
+
+#[test]
+fn a_field_of_text_takes_what_looks_like_a_number() {
+    let place = Place::new();
+    place.write(
+        "why.yaml",
+        "name: why\nsteps:\n- id: ok\n  wait: {approval: {title: Why?, form: {reason: {type: string}, n: {type: integer}}}}\n  output_key: a\noutput: '{a}'\n",
+    );
+    let id = waiting(&place, "why.yaml");
+    place.run(&["ps", "approve", &id, "--set", "reason=7", "--set", "n=7"]).says(&["ok approved"]);
+    let shown = place.json(&["ps", "show", &id, "-o", "json"]);
+    assert_eq!(shown["execution"]["output"], serde_json::json!({"reason": "7", "n": 7}));
+}

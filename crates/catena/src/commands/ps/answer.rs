@@ -1,9 +1,15 @@
 //! `catena ps approve`, `reject` and `signal`: what a person, or another program, says to an execution that waits.
 
-use catena_core::{ExecutionId, State, Value, VisitNo, event::ApprovalAnswer, state::VisitPhase};
+use catena_core::{
+    ExecutionId, State, Value, VisitNo,
+    chain::{Wait, Work},
+    event::ApprovalAnswer,
+    state::VisitPhase,
+};
 use catena_engine::read_state;
 use catena_store::InboxCommand;
 use clap::Args;
+use serde_json::Value as Json;
 
 use super::{execution_id, tell};
 use crate::{
@@ -62,26 +68,33 @@ pub(super) struct SignalArgs {
 }
 
 pub(super) fn approve(args: &ApproveArgs, locations: &Locations) -> Result<Code, Failure> {
+    let read = |form: Option<&Json>| read_fields(&args.set, form);
+    answer(&args.which, true, read, locations)
+}
+
+fn read_fields(assignments: &[String], form: Option<&Json>) -> Result<Option<Value>, Failure> {
     let mut fields = Vec::new();
-    for assignment in &args.set {
+    for assignment in assignments {
         let Some((name, text)) = assignment.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             let message = format!("`--set {assignment}` is no NAME=VALUE");
             return Err(Failure::new(Code::Usage, message).next("--set NAME=VALUE"));
         };
-        fields.push((name.to_owned(), params::given(text, "--set")?));
+        fields.push((
+            name.to_owned(),
+            params::given_for(text, form.map(|form| &form["properties"][name]), "--set")?,
+        ));
     }
-    let form = (!fields.is_empty()).then(|| Value::object(fields));
-    answer(&args.which, true, form, locations)
+    Ok((!fields.is_empty()).then(|| Value::object(fields)))
 }
 
 pub(super) fn reject(args: &RejectArgs, locations: &Locations) -> Result<Code, Failure> {
-    answer(&args.which, false, None, locations)
+    answer(&args.which, false, |_| Ok(None), locations)
 }
 
 fn answer(
     which: &Which,
     approved: bool,
-    form: Option<Value>,
+    read: impl FnOnce(Option<&Json>) -> Result<Option<Value>, Failure>,
     locations: &Locations,
 ) -> Result<Code, Failure> {
     let verb = if approved { "approve" } else { "reject" };
@@ -89,6 +102,10 @@ fn answer(
     tell::target(&reader, which.id, verb)?;
     let (state, _) = read_state(&reader, which.id)?;
     let visit = asked(which, verb, &state)?;
+    let form = match &state.step_of(visit).work {
+        Work::Wait { wait: Wait::Approval(approval) } => read(approval.form.as_deref())?,
+        _ => None,
+    };
     let by = hosting::actor().as_str().to_owned();
     let answer = ApprovalAnswer { approved, by, comment: which.comment.clone(), form };
     let host = tell::tell(locations, which.id, InboxCommand::Answer { visit, answer })
