@@ -150,6 +150,7 @@ fn takes(shape: &Shape, objects: &mut Vec<&'static Object>) -> String {
         Shape::Step => "a step".to_owned(),
         Shape::Undo => "a step, a list of steps, or `steps` with `if_started`".to_owned(),
         Shape::JsonSchema => "a JSON Schema".to_owned(),
+        Shape::Form => "a JSON Schema, or one for each name".to_owned(),
     }
 }
 

@@ -106,6 +106,16 @@ fn of(shape: &Shape) -> Value {
         Shape::Step => json!({"$ref": "#/$defs/step"}),
         Shape::Undo => json!({"$ref": "#/$defs/undo"}),
         Shape::JsonSchema => json!({"$ref": "#/$defs/schema"}),
+        Shape::Form => json!({
+            "type": "object",
+            "if": {
+                "minProperties": 1,
+                "properties": {"properties": false},
+                "additionalProperties": {"type": "object"},
+            },
+            "then": {"additionalProperties": {"$ref": "#/$defs/schema"}},
+            "else": {"$ref": "#/$defs/schema"},
+        }),
     }
 }
 
@@ -144,7 +154,9 @@ fn types(shape: &Shape) -> Vec<&'static str> {
         Shape::Count { .. } | Shape::Number { .. } => vec!["number"],
         Shape::Duration | Shape::Time => vec!["number", "string"],
         Shape::List { .. } | Shape::Steps => vec!["array"],
-        Shape::Map { .. } | Shape::Object(_) | Shape::Step | Shape::JsonSchema => vec!["object"],
+        Shape::Map { .. } | Shape::Object(_) | Shape::Step | Shape::JsonSchema | Shape::Form => {
+            vec!["object"]
+        }
         Shape::Undo => vec!["array", "object"],
         Shape::OneOf(shapes) => shapes.iter().flat_map(types).collect(),
     }

@@ -163,7 +163,7 @@ const WAIT_KEYS: Object = Object {
                 what: "`approval`",
                 keys: &[
                     key("title", Shape::Template, "what is asked").required(),
-                    key("form", Shape::Constant, "what the answer holds, a JSON Schema"),
+                    key("form", Shape::Form, "what the answer holds"),
                     key("approvers", TEXT_OR_TEXTS, "who may answer"),
                     key("expires", Shape::Time, "how long the question stands"),
                     key(

@@ -81,6 +81,8 @@ pub enum Shape {
     Undo,
     /// A JSON Schema: its keywords are checked, and the rest of it is the author's.
     JsonSchema,
+    /// A JSON Schema, or one for each name.
+    Form,
 }
 
 /// What the author's own keys of an object may be.

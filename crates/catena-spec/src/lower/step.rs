@@ -328,7 +328,8 @@ impl Context<'_> {
             | Shape::Steps
             | Shape::Step
             | Shape::Undo
-            | Shape::JsonSchema => {}
+            | Shape::JsonSchema
+            | Shape::Form => {}
         }
     }
 

@@ -15,6 +15,7 @@ use crate::duration;
 use crate::language::Family;
 use crate::node::{Node, Value};
 use crate::problem::Problem;
+use crate::structure::is_form_of_fields;
 
 /// The two limits of a step, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,7 +49,7 @@ impl Context<'_> {
 
     fn approval(&mut self, node: &Node) -> Option<Wait> {
         let title = node.get("title").and_then(|entry| self.template(&entry.value));
-        let form = node.get("form").map(|entry| Arc::new(form(entry.value.to_json())));
+        let form = node.get("form").map(|entry| Arc::new(form(&entry.value)));
         let approvers = node.get("approvers").map(|entry| {
             let names = entry.value.one_or_more().iter().map(|name| self.full_text(name));
             names.collect::<Option<Vec<_>>>()
@@ -169,12 +170,9 @@ fn unanswered(form: &serde_json::Value) -> Vec<String> {
 }
 
 /// The schema of a form: as it stands, or made of one schema for each name. What has no default must be filled in.
-fn form(written: serde_json::Value) -> serde_json::Value {
-    let Some(fields) = written.as_object() else { return written };
-    let is_schema = fields.iter().any(|(key, value)| key == "properties" || !value.is_object());
-    if is_schema || fields.is_empty() {
-        return written;
-    }
+fn form(node: &Node) -> serde_json::Value {
+    let written = node.to_json();
+    let Some(fields) = written.as_object().filter(|_| is_form_of_fields(node)) else { return written };
     let required: Vec<&String> =
         fields.iter().filter(|(_, field)| field.get("default").is_none()).map(|(name, _)| name).collect();
     serde_json::json!({

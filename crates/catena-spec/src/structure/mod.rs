@@ -8,7 +8,7 @@ mod value;
 
 pub(crate) use report::{key_later, unquoted};
 pub(crate) use step::{StepKind, kind_of};
-pub(crate) use value::find_word;
+pub(crate) use value::{find_word, is_form_of_fields};
 
 use crate::code::Code;
 use crate::duration::duration_ms;

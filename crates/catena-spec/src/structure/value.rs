@@ -51,6 +51,10 @@ impl Structure<'_> {
             Shape::Step => self.step(node, &[]),
             Shape::Undo => self.undo(node, entry),
             Shape::JsonSchema => self.json_schema(node, what),
+            Shape::Form if is_form_of_fields(node) => {
+                self.map(node, &Shape::JsonSchema, Keys::Any, 0, what, entry);
+            }
+            Shape::Form => self.json_schema(node, what),
         }
     }
 
@@ -290,7 +294,7 @@ impl Shape {
             Shape::Count { .. } | Shape::Number { .. } => matches!(node.value, Value::Number(_)),
             Shape::Duration | Shape::Time => matches!(node.value, Value::Number(_) | Value::String(_)),
             Shape::List { .. } | Shape::Steps => matches!(node.value, Value::Seq(_)),
-            Shape::Map { .. } | Shape::Object(_) | Shape::Step | Shape::JsonSchema => {
+            Shape::Map { .. } | Shape::Object(_) | Shape::Step | Shape::JsonSchema | Shape::Form => {
                 matches!(node.value, Value::Map(_))
             }
             Shape::Undo => matches!(node.value, Value::Seq(_) | Value::Map(_)),
@@ -315,10 +319,18 @@ impl Shape {
             Shape::Duration | Shape::Time => "a duration",
             Shape::List { .. } => "a list",
             Shape::Steps => "a list of steps",
-            Shape::Map { .. } | Shape::Object(_) | Shape::JsonSchema => "an object",
+            Shape::Map { .. } | Shape::Object(_) | Shape::JsonSchema | Shape::Form => "an object",
             Shape::Step => "a step",
             Shape::Undo => "a step or a list of steps",
             Shape::OneOf(_) => "one of several things",
         }
     }
+}
+
+/// Whether a form is written as a schema for each name, rather than as one schema.
+pub(crate) fn is_form_of_fields(node: &Node) -> bool {
+    let Value::Map(fields) = &node.value else { return false };
+    let is_field =
+        |field: &Entry| field.key.text != "properties" && matches!(field.value.value, Value::Map(_));
+    !fields.is_empty() && fields.iter().all(is_field)
 }
