@@ -3,7 +3,7 @@
 use catena_core::{
     Event, FrameNo, VisitNo,
     event::{BlockEnd, StopReason},
-    state::{Origin, VisitEnd, VisitPhase},
+    state::{Origin, VisitEnd},
     status::End,
 };
 
@@ -17,7 +17,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     if case.is_whole() {
         return [requested(case), forced(case), end_step(case)].into_iter().flatten().collect();
     }
-    let cancelled = case.visits().filter(|(_, visit)| visit.phase == VisitPhase::Ended(VisitEnd::Cancelled));
+    let cancelled = case.visits().filter(|(_, visit)| visit.end() == Some(&VisitEnd::Cancelled));
     cancelled.take(NAMED_MAX).map(|(no, _)| of_visit(case, no)).collect()
 }
 

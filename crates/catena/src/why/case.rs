@@ -8,7 +8,7 @@ use std::{
 use catena_core::{
     BlockIx, Event, ExecutionId, FrameNo, State, StepIx, Timestamp, VisitNo,
     event::{BlockEnd, Consequence},
-    state::{FramePhase, Origin, Visit, VisitEnd, VisitPhase},
+    state::{FramePhase, Origin, Visit, VisitEnd},
     status::StepStatus,
 };
 use catena_store::Entry;
@@ -171,25 +171,11 @@ impl<'a> Case<'a> {
 
 /// Whether a failed visit stopped what is around it.
 fn is_stopped_by(visit: &Visit) -> bool {
-    match &visit.phase {
-        VisitPhase::Ended(VisitEnd::Failed { consequence, .. }) => match consequence {
+    match visit.end() {
+        Some(VisitEnd::Failed { consequence, .. }) => match consequence {
             Consequence::Stop | Consequence::Rollback => true,
             Consequence::Continue => false,
         },
-        VisitPhase::Ended(VisitEnd::Completed(_) | VisitEnd::Skipped(_) | VisitEnd::Cancelled)
-        | VisitPhase::Ready
-        | VisitPhase::Attempting { .. }
-        | VisitPhase::Answered(_)
-        | VisitPhase::Backoff { .. }
-        | VisitPhase::Waiting { .. }
-        | VisitPhase::Looking
-        | VisitPhase::Awaiting { .. }
-        | VisitPhase::Asking { .. }
-        | VisitPhase::Iterated
-        | VisitPhase::Interval { .. }
-        | VisitPhase::Due
-        | VisitPhase::Open(_)
-        | VisitPhase::InDoubt
-        | VisitPhase::Quarantined => false,
+        Some(VisitEnd::Completed(_) | VisitEnd::Skipped(_) | VisitEnd::Cancelled) | None => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use catena_core::{
     VisitNo,
-    state::{Phase, ResultOrigin, VisitEnd, VisitPhase},
+    state::{Phase, ResultOrigin, VisitEnd},
     status::{End, StepStatus},
 };
 
@@ -55,8 +55,7 @@ fn whole(case: &Case<'_>) -> Option<Reason> {
 
 /// Visits of the step that is asked about and that went well.
 fn completed(case: &Case<'_>) -> Vec<Reason> {
-    let completed =
-        case.visits().filter(|(_, visit)| matches!(visit.phase, VisitPhase::Ended(VisitEnd::Completed(_))));
+    let completed = case.visits().filter(|(_, visit)| matches!(visit.end(), Some(VisitEnd::Completed(_))));
     completed.take(NAMED_MAX).map(|(no, _)| of_visit(case, no)).collect()
 }
 

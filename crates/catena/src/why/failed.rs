@@ -5,7 +5,7 @@ use catena_core::{
     chain::Work,
     event::{Consequence, Plan, Resolution},
     failure::Failure,
-    state::{Phase, VisitEnd, VisitPhase},
+    state::{Phase, Visit, VisitEnd},
     status::{End, StepStatus},
 };
 
@@ -31,34 +31,20 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
 
 /// The attempts whose last lines say more than their failures do.
 pub(crate) fn wants_last_line(state: &State) -> Vec<(VisitNo, u32)> {
-    let failed = state.visits().filter(|(_, visit)| visit.attempts > 0 && failure_of(&visit.phase).is_some());
+    let failed = state.visits().filter(|(_, visit)| visit.attempts > 0 && failure_of(visit).is_some());
     failed.map(|(no, visit)| (no, visit.attempts)).take(NAMED_MAX).collect()
 }
 
 /// Each failed visit of the step that is asked about.
 fn of_visits(case: &Case<'_>) -> Vec<Reason> {
-    let failed = case.visits().filter(|(_, visit)| failure_of(&visit.phase).is_some());
+    let failed = case.visits().filter(|(_, visit)| failure_of(visit).is_some());
     failed.take(NAMED_MAX).map(|(no, _)| of_visit(case, no)).collect()
 }
 
-fn failure_of(phase: &VisitPhase) -> Option<(&Failure, Consequence)> {
-    match phase {
-        VisitPhase::Ended(VisitEnd::Failed { failure, consequence }) => Some((failure, *consequence)),
-        VisitPhase::Ended(VisitEnd::Completed(_) | VisitEnd::Skipped(_) | VisitEnd::Cancelled)
-        | VisitPhase::Ready
-        | VisitPhase::Attempting { .. }
-        | VisitPhase::Answered(_)
-        | VisitPhase::Backoff { .. }
-        | VisitPhase::Waiting { .. }
-        | VisitPhase::Looking
-        | VisitPhase::Awaiting { .. }
-        | VisitPhase::Asking { .. }
-        | VisitPhase::Iterated
-        | VisitPhase::Interval { .. }
-        | VisitPhase::Due
-        | VisitPhase::Open(_)
-        | VisitPhase::InDoubt
-        | VisitPhase::Quarantined => None,
+fn failure_of(visit: &Visit) -> Option<(&Failure, Consequence)> {
+    match visit.end()? {
+        VisitEnd::Failed { failure, consequence } => Some((failure, *consequence)),
+        VisitEnd::Completed(_) | VisitEnd::Skipped(_) | VisitEnd::Cancelled => None,
     }
 }
 
@@ -98,10 +84,8 @@ fn verdict(case: &Case<'_>) -> Option<Reason> {
 /// The visits that a stop from outside has ended.
 fn stopped(case: &Case<'_>) -> Option<String> {
     let is_leaf = |no: VisitNo| case.state.step_of(no).work.nested().is_none();
-    let visits = case
-        .state
-        .visits()
-        .filter(|(no, visit)| visit.phase == VisitPhase::Ended(VisitEnd::Cancelled) && is_leaf(*no));
+    let visits =
+        case.state.visits().filter(|(no, visit)| visit.end() == Some(&VisitEnd::Cancelled) && is_leaf(*no));
     let names: Vec<String> = visits.map(|(no, _)| case.address(no)).collect();
     (!names.is_empty()).then(|| named(&names))
 }
@@ -126,7 +110,7 @@ fn is_raised(case: &Case<'_>) -> bool {
 fn of_visit(case: &Case<'_>, asked: VisitNo) -> Reason {
     let no = case.root_cause(asked);
     let visit = case.state.visit(no);
-    let Some((failure, consequence)) = failure_of(&visit.phase) else {
+    let Some((failure, consequence)) = failure_of(visit) else {
         return Reason::new(About::Failed, "its failure is not known").at(case.address(no));
     };
     let (address, words) = (case.address(no), failure_words(failure));
@@ -138,8 +122,7 @@ fn of_visit(case: &Case<'_>, asked: VisitNo) -> Reason {
         message = format!("`{}` failed because {message}", case.address(asked));
     }
     // What follows is said by the policy of the visit that is asked about.
-    let consequence =
-        failure_of(&case.state.visit(asked).phase).map_or(consequence, |(_, of_asked)| of_asked);
+    let consequence = failure_of(case.state.visit(asked)).map_or(consequence, |(_, of_asked)| of_asked);
     if let Some(before) = &visit.alternative_to {
         message.push_str(&format!("; its alternative ran because of {}", failure_words(before)));
     }

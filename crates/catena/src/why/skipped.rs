@@ -4,7 +4,7 @@ use catena_core::{
     Event, FrameNo, StepIx, VisitNo,
     chain::On,
     event::{BlockEnd, Jump, SkipReason},
-    state::{VisitEnd, VisitPhase},
+    state::{Visit, VisitEnd},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 
 pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     let skipped: Vec<(VisitNo, SkipReason)> =
-        case.visits().filter_map(|(no, visit)| Some((no, skip_of(&visit.phase)?))).collect();
+        case.visits().filter_map(|(no, visit)| Some((no, skip_of(visit)?))).collect();
     let mut reasons: Vec<Reason> =
         skipped.iter().take(NAMED_MAX).map(|(no, why)| of_visit(case, *no, *why)).collect();
     if let Some(more) = skipped.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
@@ -25,24 +25,10 @@ pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     reasons
 }
 
-fn skip_of(phase: &VisitPhase) -> Option<SkipReason> {
-    match phase {
-        VisitPhase::Ended(VisitEnd::Skipped(why)) => Some(*why),
-        VisitPhase::Ended(VisitEnd::Completed(_) | VisitEnd::Failed { .. } | VisitEnd::Cancelled)
-        | VisitPhase::Ready
-        | VisitPhase::Attempting { .. }
-        | VisitPhase::Answered(_)
-        | VisitPhase::Backoff { .. }
-        | VisitPhase::Waiting { .. }
-        | VisitPhase::Looking
-        | VisitPhase::Awaiting { .. }
-        | VisitPhase::Asking { .. }
-        | VisitPhase::Iterated
-        | VisitPhase::Interval { .. }
-        | VisitPhase::Due
-        | VisitPhase::Open(_)
-        | VisitPhase::InDoubt
-        | VisitPhase::Quarantined => None,
+fn skip_of(visit: &Visit) -> Option<SkipReason> {
+    match visit.end()? {
+        VisitEnd::Skipped(why) => Some(*why),
+        VisitEnd::Completed(_) | VisitEnd::Failed { .. } | VisitEnd::Cancelled => None,
     }
 }
 
@@ -84,45 +70,32 @@ fn unmet(case: &Case<'_>, no: VisitNo, by: StepIx) -> (String, Option<VisitNo>) 
             words.push_str(" never ran");
             return (words, None);
         };
-        match &case.state.visit(visit).phase {
-            VisitPhase::Ended(VisitEnd::Skipped(SkipReason::Unmet { by })) => {
+        match case.state.visit(visit).end() {
+            Some(VisitEnd::Skipped(SkipReason::Unmet { by })) => {
                 words.push_str(&format!(" was skipped because of `{}`, which", case.step_id(*by)));
                 step = *by;
             }
-            VisitPhase::Ended(VisitEnd::Skipped(SkipReason::When)) => {
+            Some(VisitEnd::Skipped(SkipReason::When)) => {
                 words.push_str(" was skipped by its own `when`");
                 return (words, Some(visit));
             }
-            VisitPhase::Ended(VisitEnd::Skipped(SkipReason::LeftOut)) => {
+            Some(VisitEnd::Skipped(SkipReason::LeftOut)) => {
                 words.push_str(" was left out");
                 return (words, Some(visit));
             }
-            VisitPhase::Ended(VisitEnd::Failed { failure, .. }) => {
+            Some(VisitEnd::Failed { failure, .. }) => {
                 words.push_str(&format!(" failed: {}", failure_words(failure)));
                 return (words, Some(case.root_cause(visit)));
             }
-            VisitPhase::Ended(VisitEnd::Completed(_)) => {
+            Some(VisitEnd::Completed(_)) => {
                 words.push_str(" completed");
                 return (words, Some(visit));
             }
-            VisitPhase::Ended(VisitEnd::Cancelled) => {
+            Some(VisitEnd::Cancelled) => {
                 words.push_str(" was cancelled");
                 return (words, Some(visit));
             }
-            VisitPhase::Ready
-            | VisitPhase::Attempting { .. }
-            | VisitPhase::Answered(_)
-            | VisitPhase::Backoff { .. }
-            | VisitPhase::Waiting { .. }
-            | VisitPhase::Looking
-            | VisitPhase::Awaiting { .. }
-            | VisitPhase::Asking { .. }
-            | VisitPhase::Iterated
-            | VisitPhase::Interval { .. }
-            | VisitPhase::Due
-            | VisitPhase::Open(_)
-            | VisitPhase::InDoubt
-            | VisitPhase::Quarantined => {
+            None => {
                 words.push_str(" has not ended");
                 return (words, Some(visit));
             }
