@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     ids::{AttemptNo, ExecutionId, StepIx, VisitNo},
     time::Timestamp,
-    value::{Blob, Stored, Value},
+    value::{Blob, Stored, VALUE_MAX_BYTES, Value},
 };
 
 /// Signals of one name that are kept for steps to come.
@@ -197,6 +197,8 @@ pub enum Rejection {
     UnknownSignal { name: String, known: String },
     #[error("{} signals `{name}` wait already and nobody has taken them", SIGNALS_MAX)]
     TooManySignals { name: String },
+    #[error("a signal has at most {} bytes; pass larger data as a file", VALUE_MAX_BYTES)]
+    SignalTooLarge,
     #[error("`{by}` is not among those who may answer: {approvers}")]
     NotApprover { by: String, approvers: String },
     #[error("the answer does not fit the form: {0}")]

@@ -8,7 +8,7 @@ use crate::{
     chain::{Part, Work},
     event::{Adopted, Duty, Event, Plan},
     ids::{FrameNo, StepIx, VisitNo},
-    state::{Origin, ResultOrigin, State, UndoPhase, items_digest},
+    state::{Origin, Phase, ResultOrigin, State, UndoPhase, items_digest},
     value::Value,
 };
 
@@ -38,8 +38,14 @@ pub struct Rerun {
 }
 
 impl State {
-    /// What a rerun of this execution takes over. `journal` is its own.
-    pub fn rerun<'e>(&self, again: Again, journal: impl Iterator<Item = &'e Event>) -> Rerun {
+    /// What a rerun of this execution takes over. `journal` is its own; at the addresses of `undone` an heir has taken
+    /// back what this one has done.
+    pub fn rerun<'e>(
+        &self,
+        again: Again,
+        journal: impl Iterator<Item = &'e Event>,
+        undone: &BTreeSet<String>,
+    ) -> Rerun {
         let last =
             |step: StepIx| self.visits().filter(|(_, visit)| visit.step == step).map(|(no, _)| no).last();
         let from = match again {
@@ -51,8 +57,11 @@ impl State {
             Again::Only(step) => self.visit(no).step == step || self.is_visit_within(no, step),
             Again::Failed | Again::To(_) => false,
         };
-        let kept: Vec<VisitNo> =
-            self.visits().map(|(no, _)| no).filter(|no| self.is_adoptable(*no) && !is_again(*no)).collect();
+        let kept: Vec<VisitNo> = self
+            .visits()
+            .map(|(no, _)| no)
+            .filter(|no| self.is_adoptable(*no, undone) && !is_again(*no))
+            .collect();
         let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no)).collect();
         results.extend(self.loops_of(journal));
         let left_out = match again {
@@ -74,16 +83,17 @@ impl State {
     }
 
     /// Whether another execution need not do again what the visit has done.
-    fn is_adoptable(&self, no: VisitNo) -> bool {
-        let visit = self.visit(no);
+    fn is_adoptable(&self, no: VisitNo, undone: &BTreeSet<String>) -> bool {
+        let (visit, way) = (self.visit(no), self.way_to(no));
         let work = &self.step_of(no).work;
         let is_work = work.makes_attempts() || matches!(work, Work::Set { .. } | Work::Wait { .. });
-        let stands = visit.result().is_some() && visit.undo == UndoPhase::None;
+        let is_undone = |no: VisitNo| {
+            self.visit(no).undo != UndoPhase::None || undone.contains(self.address(no).as_str())
+        };
+        let stands = visit.result().is_some() && !way.iter().any(|(_, around)| is_undone(*around));
         // What an alternative has done depends on the failure, which may be another one now.
-        let stands_in = self
-            .way_to(no)
-            .iter()
-            .any(|(frame, _)| matches!(self.frame(*frame).origin, Origin::Alternative { .. }));
+        let stands_in =
+            way.iter().any(|(frame, _)| matches!(self.frame(*frame).origin, Origin::Alternative { .. }));
         is_work && stands && visit.alternative_to.is_none() && !stands_in && !self.is_aside(no)
     }
 
@@ -116,6 +126,14 @@ impl State {
             items: Some(items),
         };
         digests.into_iter().map(adopted).collect()
+    }
+
+    /// The addresses of what this execution has taken back, or is about to.
+    pub fn taken_back(&self) -> impl Iterator<Item = String> {
+        let is_undoing = *self.phase() == Phase::Undoing;
+        let due = self.undo_due().iter().copied().filter(move |_| is_undoing);
+        let undone = self.visits().filter(|(_, visit)| visit.undo != UndoPhase::None).map(|(no, _)| no);
+        due.chain(undone).map(|no| self.address(no).to_string())
     }
 
     /// Whether a visit is part of what another one starts from: entered before it where steps run in order, and not

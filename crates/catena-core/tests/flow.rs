@@ -1,6 +1,6 @@
 //! What leaves the straight line, one rule each: what a person sees of it, by address and status.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use catena_core::{
     Chain, Command, Event, ExecutionId, State, Value,
@@ -232,6 +232,19 @@ fn handlers_follow_their_outcome_and_change_none() {
 }
 
 #[test]
+fn what_never_had_its_turn_has_nothing_to_take_back_or_to_clean_up() {
+    for rollback in [false, true] {
+        let params = Value::from(serde_json::json!({}));
+        let start = Start { held: true, ..Start::new("v1", params, Trigger::Manual) };
+        let mut sim = Sim::start_with(&Arc::new(handled(vec![task("a")])), start, &ok, 1);
+        sim.tell(Command::CancelExecution { rollback, force: false });
+        let sim = sim.run();
+        assert_eq!(sim.state.visit_count(), 0);
+        assert_eq!(sim.state.status(), ExecutionStatus::Cancelled);
+    }
+}
+
+#[test]
 fn a_handler_has_ten_minutes() {
     let chain = Arc::new(handled(vec![task("a")]));
     let script = |address: &str, _: u32| match address {
@@ -382,7 +395,7 @@ fn what_was_done_by_another_execution_is_undone_with_what_that_one_saw() {
 
 /// Runs `chain` again from what `first` has done.
 fn rerun<'a>(first: &Sim<'_>, again: Again, script: &'a catena_testkit::sim::Script<'a>) -> Sim<'a> {
-    let plan = first.state.rerun(again, first.journal.iter().map(|(_, event)| event));
+    let plan = first.state.rerun(again, first.journal.iter().map(|(_, event)| event), &BTreeSet::new());
     let legacy = Legacy::Results { from: ExecutionId(1), duty: true, results: plan.results };
     let start = Start {
         left_out: plan.left_out,
@@ -440,7 +453,7 @@ fn other_items_are_another_loop() {
     let chain = Arc::new(draft.build().unwrap());
     let fails = failing(&["bad"]);
     let sim = Sim::start(&chain, &fails, 2).run();
-    let plan = sim.state.rerun(Again::Failed, sim.journal.iter().map(|(_, event)| event));
+    let plan = sim.state.rerun(Again::Failed, sim.journal.iter().map(|(_, event)| event), &BTreeSet::new());
     let start = |n: u32| Start {
         legacy: Legacy::Results {
             from: ExecutionId(1),

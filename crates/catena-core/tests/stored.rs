@@ -5,7 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use catena_core::{
     AttemptNo, Chain, Command, Event, ExecutionId, State, Timestamp, Value, VisitNo,
@@ -179,7 +179,8 @@ fn legacy() -> [Sim<'static>; 2] {
     };
     let chain = Arc::new(chain(steps()));
     let first = Sim::start(&chain, kept(script), 4).run();
-    let plan = first.state.rerun(Again::Failed, first.journal.iter().map(|(_, event)| event));
+    let plan =
+        first.state.rerun(Again::Failed, first.journal.iter().map(|(_, event)| event), &BTreeSet::new());
     let from = ExecutionId(1);
     let start = |trigger, legacy| Start { legacy, ..Start::new("v1", Value::from(json!({})), trigger) };
     let results = Legacy::Results { from, duty: true, results: plan.results };

@@ -1,16 +1,19 @@
 //! A request for a new execution.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use catena_core::{
-    ExecutionId, StepIx, Value,
+    ExecutionId, State, StepIx, Value,
     chain::{Chain, Part},
     command::Legacy,
     event::Trigger,
-    rerun::Again,
+    rerun::{Again, Rerun},
     value::Blob,
 };
-use catena_store::{Actor, Store, Version};
+use catena_store::{Actor, Entry, Store, Version};
 
 use crate::{Error, load::read_state};
 
@@ -86,7 +89,11 @@ impl CheckedStart {
 
     /// What the same key must be used for again.
     pub(crate) fn fingerprint(&self) -> String {
-        format!("{} {}", self.version.digest, self.params.as_json())
+        let mut text = format!("{} {}", self.version.digest, self.params.as_json());
+        if !self.left_out.is_empty() || !self.pinned.is_empty() {
+            text.push_str(&format!(" {}", serde_json::json!([self.left_out, self.pinned])));
+        }
+        text
     }
 
     fn take_over(&mut self, of: ExecutionId, again: Again, store: &dyn Store) -> Result<(), Error> {
@@ -96,7 +103,7 @@ impl CheckedStart {
                 "execution {of} has not ended; there is nothing to run again"
             )));
         }
-        let plan = state.rerun(again, entries.iter().map(|entry| &entry.event));
+        let plan = plan_rerun(store, &state, &entries, again)?;
         self.trigger = Trigger::Rerun { of };
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
         self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
@@ -104,6 +111,17 @@ impl CheckedStart {
         self.legacy = Legacy::Results { from: of, duty, results: plan.results };
         Ok(())
     }
+}
+
+/// What a rerun of an ended execution takes over: nothing that an heir of it, which had the duty, has undone since.
+pub fn plan_rerun(store: &dyn Store, state: &State, journal: &[Entry], again: Again) -> Result<Rerun, Error> {
+    let mut undone = BTreeSet::new();
+    let mut heir = store.heir(state.id())?;
+    while let Some(id) = heir {
+        undone.extend(read_state(store, id)?.0.taken_back());
+        heir = store.heir(id)?;
+    }
+    Ok(state.rerun(again, journal.iter().map(|entry| &entry.event), &undone))
 }
 
 /// Steps of one version of a chain in another one, by their ids.

@@ -141,6 +141,11 @@ pub enum Record {
         key: String,
         cached: Cached,
     },
+    /// An execution takes back what it has done: its result under this key, or under any, holds no more.
+    Uncached {
+        execution: ExecutionId,
+        key: Option<String>,
+    },
     /// The duty to undo what `source` has done is `heir`'s. The first one stays.
     Legacy {
         source: ExecutionId,

@@ -174,6 +174,17 @@ fn results_are_kept_by_their_key_and_a_duty_goes_to_one_heir() {
     }
     assert_eq!(store.cached("k").unwrap(), Some(cached(2, 20)), "the newer one");
     assert_eq!(store.cached("other").unwrap(), None);
+    let uncached = |execution, key: Option<&str>| Record::Uncached {
+        execution: ExecutionId(execution),
+        key: key.map(str::to_owned),
+    };
+    commit(&store, vec![uncached(3, None), uncached(2, Some("other"))], None).unwrap();
+    assert_eq!(store.cached("k").unwrap(), Some(cached(2, 20)), "another's, and another key");
+    commit(&store, vec![uncached(2, Some("k"))], None).unwrap();
+    assert_eq!(store.cached("k").unwrap(), None);
+    commit(&store, vec![Record::Cached { key: "k".into(), cached: cached(3, 30) }, uncached(2, None)], None)
+        .unwrap();
+    assert_eq!(store.cached("k").unwrap(), None, "all of an execution");
     for heir in [ExecutionId(7), ExecutionId(8)] {
         commit(&store, vec![Record::Legacy { source: ExecutionId(2), heir }], None).unwrap();
     }

@@ -46,7 +46,8 @@ impl Decider<'_> {
     fn must_undo(&self) -> bool {
         let verdict = self.state.verdict().map(|failure| &failure.kind);
         // Who gives up wants nothing more of it, whatever another step has asked for; who forces it, neither.
-        if verdict == Some(&FailureType::GivenUp) || self.state.is_forced() {
+        // What never had its turn has nothing to take back.
+        if verdict == Some(&FailureType::GivenUp) || self.state.is_forced() || self.state.is_held() {
             return false;
         }
         let chain = self.state.chain();
@@ -101,8 +102,9 @@ impl Decider<'_> {
         let has_passed = !self.state.passed().is_empty();
         let end = if end == End::Completed && has_passed { End::CompletedWithErrors } else { end };
         let has_handlers = self.state.chain().handlers.after(end).next().is_some();
-        // Who only undoes has run nothing that handlers could be about.
-        if has_handlers && !self.state.is_forced() && !self.state.only_undoes() {
+        // Who only undoes, or never had its turn, has run nothing that handlers could be about.
+        let has_run = !self.state.only_undoes() && !self.state.is_held();
+        if has_handlers && !self.state.is_forced() && has_run {
             self.emit(Event::HandlersStarted { end, output, error });
         } else {
             self.emit(Event::ExecutionEnded { end, output, error });

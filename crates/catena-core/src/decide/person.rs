@@ -26,7 +26,7 @@ impl Decider<'_> {
         if self.state.signals(&name) >= SIGNALS_MAX {
             return Err(Rejection::TooManySignals { name });
         }
-        let value = value.keep(&mut self.blobs);
+        let value = self.keep(value).map_err(|_| Rejection::SignalTooLarge)?;
         self.emit(Event::SignalReceived { name, value });
         Ok(())
     }

@@ -747,8 +747,16 @@ impl Visit {
         }
     }
 
+    /// How it ended, once it has.
+    pub fn end(&self) -> Option<&VisitEnd> {
+        match &self.phase {
+            VisitPhase::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
-        matches!(self.phase, VisitPhase::Ended(_))
+        self.end().is_some()
     }
 
     pub fn result(&self) -> Option<&Value> {

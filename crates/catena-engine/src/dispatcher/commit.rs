@@ -1,11 +1,13 @@
 //! Commit, then act: what was decided goes to the writer, and what follows from it happens when it is durable.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use catena_core::{
     Decision, Event, ExecutionId, Loaded, State, Timestamp,
     chain::Pool,
+    event::Trigger,
     faults::{self, Fault},
+    state::ResultOrigin,
 };
 use catena_runners::{Beginning, Recorded};
 use catena_store::{Actor, Append, Cached, Commit, Entry, Error as StoreError, FireRow, Record};
@@ -80,6 +82,7 @@ impl Dispatcher {
         let Some(state) = self.hot.get(&execution) else { return };
         self.slots.settle(slots_moved(state, &events));
         consequences.records.extend(results_to_keep(state, now, &events));
+        consequences.records.extend(results_taken_back(state, &events));
         trace::decided(state, self.shared.lease, &events);
         let effects = state.effects_of(&events);
         consequences
@@ -300,6 +303,25 @@ fn results_to_keep<'e>(
         let result = visit.result()?.clone();
         Some(Record::Cached { key, cached: Cached { execution: state.id(), at, result } })
     })
+}
+
+/// Results that hold no more, since what has led to them is taken back. Under which keys another execution has left its
+/// own is not known here: all of them go.
+fn results_taken_back<'e>(state: &'e State, events: &'e [Event]) -> impl Iterator<Item = Record> + 'e {
+    let undoes = events.iter().any(|event| matches!(event, Event::UndoStarted {}));
+    let due = state.undo_due().iter().filter(move |_| undoes).map(|no| state.visit(*no));
+    let own = due.clone().filter_map(|visit| visit.cache_key.clone());
+    let others = due.filter_map(|visit| match visit.origin {
+        ResultOrigin::Adopted { from, .. } => Some(from),
+        ResultOrigin::Own | ResultOrigin::Cached { .. } | ResultOrigin::Pinned => None,
+    });
+    let child = match state.trigger() {
+        Some(Trigger::Undo { of, .. }) if undoes => Some(of),
+        _ => None,
+    };
+    let others: BTreeSet<ExecutionId> = others.chain(child).collect();
+    let own = own.map(|key| Record::Uncached { execution: state.id(), key: Some(key) });
+    own.chain(others.into_iter().map(|execution| Record::Uncached { execution, key: None }))
 }
 
 /// What a request can meet; anything else is a failure of the store.

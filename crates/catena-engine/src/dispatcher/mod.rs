@@ -307,6 +307,7 @@ impl Dispatcher {
                 Rejection::NotHeld
                 | Rejection::UnknownSignal { .. }
                 | Rejection::TooManySignals { .. }
+                | Rejection::SignalTooLarge
                 | Rejection::NotApprover { .. }
                 | Rejection::FormUnfit(_)
                 | Rejection::NotUndoingChild { .. }

@@ -38,6 +38,7 @@ pub(super) fn refusal(
         | Record::Schedule(_)
         | Record::Snapshot { .. }
         | Record::Cached { .. }
+        | Record::Uncached { .. }
         | Record::Legacy { .. } => Ok(None),
     }
 }

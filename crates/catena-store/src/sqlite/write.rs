@@ -167,6 +167,11 @@ impl<'a> Batch<'a> {
                     )?
                     .execute(params![key, cached.execution.0, cached.at.0, result])?;
             }
+            Record::Uncached { execution, key } => {
+                self.connection
+                    .prepare_cached("DELETE FROM cache WHERE execution = ? AND key = ifnull(?, key)")?
+                    .execute(params![execution.0, key])?;
+            }
             Record::Legacy { source, heir } => {
                 self.connection
                     .prepare_cached("INSERT OR IGNORE INTO legacies (source, heir) VALUES (?, ?)")?

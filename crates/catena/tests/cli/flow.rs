@@ -344,3 +344,15 @@ fn a_host_stays_for_one_that_waits_for_its_child() {
     let mid = place.json(&["ps", "ls", "--chain", "mid", "-o", "json"]);
     assert_eq!(mid["executions"][0]["status"], "completed", "{mid}");
 }
+
+#[test]
+fn a_part_and_pins_are_input_of_a_key() {
+    let place = Place::new();
+    place.write("two.yaml", "name: two\nsteps: [{id: a, shell: echo a}, {id: b, shell: echo b}]\n");
+    assert_eq!(place.run(&["run", "two.yaml", "--key", "k", "--only", "a"]).code, 0);
+    assert_eq!(place.run(&["run", "two.yaml", "--key", "k", "--only", "a"]).code, 0);
+    for other in [["--only", "b"], ["--pin", "a=9"]] {
+        place.run(&[&["run", "two.yaml", "--key", "k"], &other[..]].concat()).fails(5, &["k"]);
+    }
+    place.run(&["run", "two.yaml", "--key", "k"]).fails(5, &["k"]);
+}

@@ -99,7 +99,7 @@ fn the_duty_to_undo_moves_with_what_was_kept_and_only_once() {
     assert_eq!(night.rerun(&first, &[]).code, 1);
     assert_eq!(night.log(), ["c A2", "undo a A"]);
     assert_eq!(night.rerun(&first, &[]).code, 1);
-    assert_eq!(night.log(), ["c A2"], "it was undone already");
+    assert_eq!(night.log(), ["a", "c A2", "undo a A"], "what was taken back has to be done again");
     let rolled_back = night.place.json(&["ps", "show", &night.last(), "-o", "json"]);
     assert_eq!(rolled_back["execution"]["status"], "rolled_back");
     assert_eq!(rolled_back["execution"]["trigger"]["kind"], "rerun");
@@ -120,4 +120,34 @@ fn a_part_of_a_chain_runs_with_results_that_are_given() {
     night.place.write("gate", "");
     night.run(&["--from", "gate", "--pin", "a=X", "--pin", "each=[1]"]).says(&[]);
     assert_eq!(night.log(), ["c X1"]);
+}
+
+const UNDONE: &str = "\
+name: undone
+steps:
+- {id: a, shell: 'echo a >> told; echo 1', cache: true, undo: {shell: echo ua >> told}}
+- {id: b, shell: test -e ok_b}
+- {id: c, shell: test -e ok_c, error_policy: rollback}
+";
+
+#[test]
+fn what_was_taken_back_is_neither_kept_nor_an_earlier_result() {
+    let place = Place::new();
+    place.write("undone.yaml", UNDONE);
+    let told = || std::fs::read_to_string(place.path("told")).unwrap();
+    assert_eq!(place.run(&["run", "undone.yaml"]).code, 1);
+    place.write("ok_b", "");
+    let first = place.json(&["ps", "ls", "-o", "json"])["executions"][0]["id"].to_string();
+    // The heir takes back what the first one has done.
+    assert_eq!(place.run(&["ps", "rerun", &first]).code, 1);
+    assert_eq!(told(), "a\nua\n");
+    place.write("ok_c", "");
+    let done = place.run(&["ps", "rerun", &first]);
+    done.says(&["kept: nothing", "again: a, b, c"]);
+    assert_eq!(told(), "a\nua\na\n", "nor does the cache have it");
+    // Of what stands it is an earlier result.
+    assert_eq!(place.run(&["run", "undone.yaml"]).code, 0);
+    assert_eq!(told(), "a\nua\na\n");
+    let refused = place.run(&["ps", "rerun", &first, "--set", "x=1", "--dry-run"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
 }

@@ -9,7 +9,7 @@ use catena_core::{
     ExecutionId, State, StepIx, Value,
     rerun::{Again, Rerun},
 };
-use catena_engine::{Reach, StartRequest, read_state};
+use catena_engine::{Reach, StartRequest, plan_rerun, read_state};
 use catena_store::{Store, Version, whole};
 use clap::{ArgGroup, Args};
 
@@ -73,14 +73,15 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
     }
     let (state, entries) = read_state(&reader, args.id)?;
     let again = again(args, &state)?;
-    let plan = state.rerun(again, entries.iter().map(|entry| &entry.event));
+    let plan = plan_rerun(&reader, &state, &entries, again)?;
     let digest = match args.latest {
         true => reader.chain(&row.chain)?.map_or(row.version.clone(), |chain| chain.version),
         false => row.version.clone(),
     };
     let version = Arc::new(reader.version(&digest)?);
-    tell_plan(&state, &plan, &version);
     let params = params_of(args, &reader, &state, &version)?;
+    version.chain.resolve_params(params.clone()).map_err(catena_engine::Error::Params)?;
+    tell_plan(&state, &plan, &version);
     if args.dry_run {
         return Ok(Code::Completed);
     }
