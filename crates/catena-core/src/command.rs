@@ -106,6 +106,12 @@ pub enum Command {
         nth: u32,
         failure: Option<Failure>,
     },
+    /// The execution that takes back what a child of a visit has done waits for a person.
+    NoteChildUndoHalted {
+        visit: VisitNo,
+        nth: u32,
+        execution: ExecutionId,
+    },
     /// Whether an earlier result holds for a visit.
     AnswerLookup {
         visit: VisitNo,
@@ -203,6 +209,8 @@ pub enum Rejection {
     NotApprover { by: String, approvers: String },
     #[error("the answer does not fit the form: {0}")]
     FormUnfit(String),
+    #[error("what takes it back is execution {execution}, and that waits for an answer")]
+    ChildUndoHalted { execution: ExecutionId },
     #[error("no undo of a child of visit {visit} is under way")]
     NotUndoingChild { visit: VisitNo },
     #[error("visit {visit} asks for no earlier result")]

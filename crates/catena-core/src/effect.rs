@@ -1,6 +1,8 @@
 //! What must happen outside because of what stands in the journal. Derived, never stored: after a commit from
 //! its events, after a crash from the state; both give the same.
 
+use std::collections::BTreeSet;
+
 use crate::{
     event::Event,
     ids::{AttemptNo, VisitNo},
@@ -21,11 +23,12 @@ pub enum Effect {
     LookUp {
         visit: VisitNo,
     },
-    /// Have what the visit's child has done taken back; the how manieth try it is.
+    /// Have what the visit's latest child has done taken back; the how manieth of the visit's undos it is.
     UndoChild {
         visit: VisitNo,
         nth: u32,
     },
+    /// By force: nothing else stops an undo.
     StopChildUndo {
         visit: VisitNo,
         nth: u32,
@@ -36,7 +39,37 @@ impl State {
     /// The effects of events that were just appended, `self` being the state behind them. An attempt that has
     /// ended within the same events needs none.
     pub fn effects_of(&self, events: &[Event]) -> Vec<Effect> {
-        events.iter().flat_map(|event| self.effects_of_one(event)).collect()
+        let mut effects: Vec<Effect> = events.iter().filter_map(|event| self.effects_of_one(event)).collect();
+        if events.iter().any(|event| matches!(event, Event::StopForced {})) {
+            effects.extend(self.effects_of_force(events));
+        }
+        effects
+    }
+
+    /// What stops already, somewhere else, is to stop by force.
+    fn effects_of_force(&self, events: &[Event]) -> impl Iterator<Item = Effect> {
+        let told: BTreeSet<VisitNo> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::VisitStopping { visit, .. } => Some(*visit),
+                _ => None,
+            })
+            .collect();
+        let calls = self.agenda().calls().filter(move |visit| !told.contains(visit));
+        let stops = calls.filter_map(|visit| self.effect_of_stop(visit));
+        stops.chain(self.child_undo().map(|(visit, nth)| Effect::StopChildUndo { visit, nth }))
+    }
+
+    fn effect_of_stop(&self, visit: VisitNo) -> Option<Effect> {
+        self.visit(visit).stopping.as_ref()?;
+        self.live_attempt(visit).map(|attempt| Effect::StopAttempt { visit, attempt })
+    }
+
+    /// The undo that an execution of its own carries out, if one does.
+    fn child_undo(&self) -> Option<(VisitNo, u32)> {
+        let visit = self.undo_due().last().copied()?;
+        let is_elsewhere = matches!(self.visit(visit).undo, UndoPhase::Calling | UndoPhase::Halted(_));
+        (*self.phase() == Phase::Undoing && is_elsewhere).then(|| (visit, self.visit(visit).undos))
     }
 
     fn effects_of_one(&self, event: &Event) -> Option<Effect> {
@@ -44,21 +77,13 @@ impl State {
             Event::VisitEntered { visit, .. } | Event::IterationStarted { visit, .. } => {
                 matches!(self.visit(visit).phase, VisitPhase::Looking).then_some(Effect::LookUp { visit })
             }
-            Event::ChildUndoStarted { visit } => match self.visit(visit).undo {
-                UndoPhase::Calling => Some(Effect::UndoChild { visit, nth: self.visit(visit).undos }),
-                UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Done | UndoPhase::Failed(_) => None,
-            },
-            Event::StopForced {} => {
-                let visit = self.undo_due().last().copied()?;
-                let nth = self.visit(visit).undos;
-                (self.visit(visit).undo == UndoPhase::Calling).then_some(Effect::StopChildUndo { visit, nth })
+            Event::ChildUndoStarted { .. } => {
+                self.child_undo().map(|(visit, nth)| Effect::UndoChild { visit, nth })
             }
             Event::AttemptStarted { visit, attempt } => {
                 (self.live_attempt(visit) == Some(attempt)).then_some(Effect::StartAttempt { visit, attempt })
             }
-            Event::VisitStopping { visit, .. } => {
-                self.live_attempt(visit).map(|attempt| Effect::StopAttempt { visit, attempt })
-            }
+            Event::VisitStopping { visit, .. } => self.effect_of_stop(visit),
             Event::ExecutionCreated { .. }
             | Event::ExecutionStarted {}
             | Event::BlockOpened { .. }
@@ -72,6 +97,8 @@ impl State {
             | Event::ApprovalAnswered { .. }
             | Event::ChildStarted { .. }
             | Event::ChildUndoEnded { .. }
+            | Event::ChildUndoHalted { .. }
+            | Event::StopForced {}
             | Event::CacheAnswered { .. }
             | Event::CheckpointRecorded { .. }
             | Event::AttemptEnded { .. }
@@ -109,16 +136,15 @@ impl State {
         for visit in self.agenda().live().chain(self.agenda().calls()) {
             if let VisitPhase::Attempting { attempt, .. } = self.visit(visit).phase {
                 effects.push(Effect::StartAttempt { visit, attempt });
-                if self.visit(visit).stopping.is_some() {
-                    effects.push(Effect::StopAttempt { visit, attempt });
-                }
+                effects.extend(self.effect_of_stop(visit));
             }
         }
         effects.extend(self.agenda().lookups().map(|visit| Effect::LookUp { visit }));
-        if let (Phase::Undoing, Some(visit)) = (self.phase(), self.undo_due().last().copied())
-            && self.visit(visit).undo == UndoPhase::Calling
-        {
-            effects.push(Effect::UndoChild { visit, nth: self.visit(visit).undos });
+        if let Some((visit, nth)) = self.child_undo() {
+            effects.push(Effect::UndoChild { visit, nth });
+            if self.is_forced() {
+                effects.push(Effect::StopChildUndo { visit, nth });
+            }
         }
         effects
     }

@@ -204,7 +204,7 @@ pub enum Event {
         attempt: AttemptNo,
         child: ExecutionId,
     },
-    /// What the visit's child has done is taken back by an execution of its own.
+    /// What the latest child of the visit has done that was not taken back is, by an execution of its own.
     ChildUndoStarted {
         visit: VisitNo,
     },
@@ -212,6 +212,11 @@ pub enum Event {
         visit: VisitNo,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
+    },
+    /// The execution that takes it back waits for a person.
+    ChildUndoHalted {
+        visit: VisitNo,
+        execution: ExecutionId,
     },
     /// Whether an earlier result holds for the visit's input, under this key.
     CacheAnswered {
@@ -297,8 +302,8 @@ pub struct Adopted {
     pub result: Value,
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub input: Input,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub child: Option<ExecutionId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ExecutionId>,
     /// Of a `for_each` only this: the digest of its items. What is below it holds for the same items and no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<String>,
@@ -316,8 +321,9 @@ pub struct Duty {
     /// What `steps.<id>` means.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<StepIx, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub child: Option<ExecutionId>,
+    /// The executions whose work is to be taken back, the last one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ExecutionId>,
 }
 
 /// What a person has answered.
@@ -616,6 +622,7 @@ impl Event {
             Self::ChildStarted { .. } => "child_started",
             Self::ChildUndoStarted { .. } => "child_undo_started",
             Self::ChildUndoEnded { .. } => "child_undo_ended",
+            Self::ChildUndoHalted { .. } => "child_undo_halted",
             Self::CacheAnswered { .. } => "cache_answered",
             Self::IterationEnded { .. } => "iteration_ended",
             Self::IterationScheduled { .. } => "iteration_scheduled",
@@ -657,6 +664,7 @@ impl Event {
             | Self::ChildStarted { visit, .. }
             | Self::ChildUndoStarted { visit }
             | Self::ChildUndoEnded { visit, .. }
+            | Self::ChildUndoHalted { visit, .. }
             | Self::CacheAnswered { visit, .. }
             | Self::IterationEnded { visit, .. }
             | Self::IterationScheduled { visit, .. }
@@ -727,6 +735,7 @@ impl Event {
             | Self::ChildStarted { .. }
             | Self::ChildUndoStarted { .. }
             | Self::ChildUndoEnded { .. }
+            | Self::ChildUndoHalted { .. }
             | Self::IterationScheduled { .. }
             | Self::AlternativeStarted { .. }
             | Self::AttemptRequeued { .. }
@@ -767,6 +776,7 @@ impl Event {
             | Self::ApprovalAnswered { .. }
             | Self::ChildUndoStarted { .. }
             | Self::ChildUndoEnded { .. }
+            | Self::ChildUndoHalted { .. }
             | Self::CacheAnswered { .. }
             | Self::ExecutionStarted {}
             | Self::BlockOpened { .. }

@@ -103,7 +103,7 @@ impl State {
             address: self.address(no).to_string(),
             result: visit.result().cloned().unwrap_or_else(Value::null),
             input: visit.input.clone(),
-            child: visit.child,
+            children: visit.children.clone(),
             items: None,
         }
     }
@@ -122,7 +122,7 @@ impl State {
             address: self.address(no).to_string(),
             result: Value::null(),
             input: crate::event::Input::default(),
-            child: None,
+            children: Vec::new(),
             items: Some(items),
         };
         digests.into_iter().map(adopted).collect()
@@ -191,7 +191,7 @@ impl State {
                 input: visit.input.clone(),
                 names: sight.names.clone(),
                 steps: own.chain(sight.foreign.clone()).collect(),
-                child: visit.child,
+                children: visit.standing_children().to_vec(),
             }
         };
         self.undo_due().iter().map(duty).collect()

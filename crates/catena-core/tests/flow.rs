@@ -6,7 +6,7 @@ use catena_core::{
     Chain, Command, Event, ExecutionId, State, Value,
     chain::{ChainName, Draft, ErrorPolicy, Flow, Handlers, Join, On, OnTimeout, Part, WaitFor},
     command::{Legacy, Start},
-    event::{Answer, ApprovalAnswer, Trigger},
+    event::{Answer, ApprovalAnswer, Resolution, Trigger},
     rerun::Again,
     state::Origin,
     status::{End, ExecutionStatus},
@@ -360,6 +360,79 @@ fn a_called_chain_holds_no_slot_and_is_undone_in_its_turn() {
             .collect();
     assert_eq!(undone.len(), 4, "{undone:?}");
     assert_eq!(undone[..2], ["own", "a"]);
+}
+
+/// Tells of each attempt of a call which execution it is, and of each undo of one that it has ended.
+fn run_with_children<'a>(mut sim: Sim<'a>) -> (Sim<'a>, Vec<(String, u64)>) {
+    let (mut number, mut seen, mut undone) = (0, 0, Vec::new());
+    loop {
+        for visit in sim.state.agenda().calls().collect::<Vec<_>>() {
+            let attempt = sim.state.live_attempt(visit).unwrap();
+            if sim.state.visit(visit).children.len() < attempt.0 as usize {
+                number += 1;
+                sim.tell(Command::NoteChild { visit, attempt, child: ExecutionId(number) });
+            }
+        }
+        for (_, event) in &sim.journal[seen..] {
+            if let Event::ChildUndoStarted { visit } = event {
+                let child = sim.state.visit(*visit).standing_children().last().unwrap();
+                undone.push((sim.state.address(*visit).to_string(), child.0));
+            }
+        }
+        seen = sim.journal.len();
+        if !sim.step() {
+            return (sim, undone);
+        }
+    }
+}
+
+#[test]
+fn every_child_of_a_step_is_taken_back_the_last_one_first_however_it_ended() {
+    let steps = vec![
+        call("each").retry(2).until("false", 2).otherwise(task("other")),
+        call("bad").policy(ErrorPolicy::Continue),
+        call("own").policy(ErrorPolicy::Continue).undo(vec![task("back")]),
+        task("last").policy(ErrorPolicy::Rollback),
+    ];
+    let chain = Arc::new(chain(steps));
+    let script = |address: &str, n| match address {
+        "each" if n % 2 == 0 => (succeed(1), 1),
+        "each" | "bad" | "own" | "last" => (fail("scripted"), 1),
+        _ => (succeed(1), 1),
+    };
+    let (sim, undone) = run_with_children(Sim::start(&chain, &script, 1));
+    assert_eq!(sim.state.status(), ExecutionStatus::RolledBack);
+    let undone: Vec<_> = undone.iter().map(|(address, child)| format!("{address} {child}")).collect();
+    assert_eq!(undone.join(", "), "bad 5, each 4, each 3, each 2, each 1");
+    assert_eq!(sim.reread(), sim.state);
+}
+
+#[test]
+fn an_undo_that_is_run_again_goes_on_where_it_failed() {
+    let back = vec![
+        task("one"),
+        group("two", vec![task("in")]),
+        set("three", "[one, result, steps.a.result]"),
+        task("four"),
+    ];
+    let chain = Arc::new(chain(vec![task("a").undo(back), task("b").policy(ErrorPolicy::Rollback)]));
+    let script = |address: &str, _| match address {
+        "b" | "a.undo/two/in" => (fail("scripted"), 1),
+        _ => (succeed(1), 1),
+    };
+    let mut sim = Sim::start(&chain, &script, 1);
+    while sim.step() {}
+    assert_eq!(sim.state.status(), ExecutionStatus::Stuck);
+    let visit = catena_core::VisitNo(0);
+    sim.tell(Command::ResolveVisit { visit, resolution: Resolution::RunAgain {} });
+    let sim = sim.run();
+    assert_eq!(
+        seen(&sim.state),
+        "a undone, b failed, a.undo/one completed, a.undo/two failed, a.undo/two/in failed, a.undo~2/two completed, \
+         a.undo~2/two/in completed, a.undo~2/three completed, a.undo~2/four completed: rolled_back"
+    );
+    let three = sim.state.visits().find(|(no, _)| sim.state.address(*no).as_str() == "a.undo~2/three");
+    assert_eq!(three.unwrap().1.result().unwrap().as_json(), &serde_json::json!({ "three": [1, 1, 1] }));
 }
 
 #[test]

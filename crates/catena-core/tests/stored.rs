@@ -160,6 +160,8 @@ fn people() -> Sim<'static> {
     while sim.state.status() != ExecutionStatus::Undoing {
         sim.step();
     }
+    sim.tell(Command::NoteChildUndoHalted { visit, nth: 1, execution: ExecutionId(10) });
+    assert_eq!(sim.state.status(), ExecutionStatus::Stuck);
     sim.tell(Command::CancelExecution { rollback: false, force: true });
     sim.run()
 }
@@ -201,7 +203,7 @@ fn what_was_stored_folds_to_the_same_state() {
         .into_iter()
         .map(|(name, steps, script)| (name, Sim::start(&Arc::new(chain(steps)), kept(script), 4).run()));
     let [adopted, undone] = legacy();
-    let by_hand = [("flow", flow()), ("people", people()), ("adopted", adopted), ("undone", undone)];
+    let by_hand = [("flow", flow()), ("halted", people()), ("adopted", adopted), ("undone", undone)];
     for (name, sim) in by_script.chain(by_hand) {
         let path = path(name);
         if std::env::var_os("CATENA_FIXTURES").is_some_and(|word| word == "write") && !path.exists() {
@@ -213,6 +215,14 @@ fn what_was_stored_folds_to_the_same_state() {
         assert_eq!(file, stored(&sim), "{name}: what is written now is not what was written then");
         assert_eq!(fold(&file), sim.state, "{name}");
     }
+}
+
+/// A stop by force did not wait for the undo of a child then.
+#[test]
+fn what_is_decided_otherwise_now_folds_as_it_was() {
+    let text = std::fs::read_to_string(path("people")).expect("the fixture is there");
+    let state = fold(&serde_json::from_str(&text).expect("a fixture is JSON"));
+    assert_eq!(state.status(), ExecutionStatus::Failed);
 }
 
 fn fold(file: &Json) -> State {

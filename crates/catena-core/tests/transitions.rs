@@ -12,6 +12,7 @@ use catena_core::{
     ids::{AttemptNo, ExecutionId, StepIx, VisitNo},
     state::Phase,
     status::End,
+    status::ExecutionStatus,
 };
 use catena_testkit::{
     Recovery, Sim,
@@ -165,7 +166,7 @@ fn beginnings() {
         input: Input::default(),
         names: std::collections::BTreeMap::new(),
         steps: std::collections::BTreeMap::new(),
-        child: None,
+        children: Vec::new(),
     };
     let legacy = Legacy::Duties { from, duties: vec![duty] };
     drop(Sim::start_with(&undone, Start { legacy, ..fresh() }, &ok, 1).run());
@@ -173,7 +174,7 @@ fn beginnings() {
         address: "a".into(),
         result: Value::null(),
         input: Input::default(),
-        child: None,
+        children: Vec::new(),
         items: None,
     };
     let legacy = Legacy::Results { from, duty: true, results: vec![adopted] };
@@ -288,5 +289,10 @@ fn children() {
     let script = |address: &str, _| (if address == "b" { fail("no") } else { succeed(1) }, 1);
     let mut sim = start(vec![call("a"), task("b").policy(ErrorPolicy::Rollback)], &script);
     sim.tell(Command::NoteChild { visit: VisitNo(0), attempt: AttemptNo(1), child: ExecutionId(9) });
+    while sim.state.status() != ExecutionStatus::Undoing {
+        assert!(sim.step());
+    }
+    let execution = ExecutionId(10);
+    sim.tell(Command::NoteChildUndoHalted { visit: VisitNo(0), nth: 1, execution });
     drop(sim.run());
 }

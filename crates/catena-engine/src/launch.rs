@@ -126,15 +126,16 @@ pub(crate) fn act(state: &State, effect: Effect, lease: Lease, beginning: Beginn
         }
         Effect::StopAttempt { visit, .. } if state.step_of(visit).work.is_call() => {
             // One whose start is under way is stopped when it is known.
-            state.visit(visit).child.map_or(Act::Nothing, |child| Act::StopCall { child, force: false })
+            let force = state.is_forced();
+            state.visit(visit).child().map_or(Act::Nothing, |child| Act::StopCall { child, force })
         }
         Effect::LookUp { visit } => Act::LookUp(Box::new(LookUp::of(state, visit))),
-        Effect::UndoChild { visit, nth } => match state.visit(visit).child {
-            Some(child) => Act::UndoChild { child, caller: Caller::Undo { parent: state.id(), visit, nth } },
-            None => Act::Nothing,
-        },
-        // The execution ends whether it has stopped or not.
-        Effect::StopChildUndo { .. } => Act::Nothing,
+        // To stop it is to ask for it once more: its start is told, and stopped where it is to be.
+        Effect::UndoChild { visit, nth } | Effect::StopChildUndo { visit, nth } => {
+            let caller = Caller::Undo { parent: state.id(), visit, nth };
+            let child = state.visit(visit).standing_children().last().copied();
+            child.map_or(Act::Nothing, |child| Act::UndoChild { child, caller })
+        }
         Effect::StopAttempt { visit, attempt } => {
             let key = AttemptKey { execution: state.id(), visit, attempt };
             Act::Stop(key, runner_of(&state.step_of(visit).work))

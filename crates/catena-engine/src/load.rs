@@ -20,7 +20,7 @@ use crate::{
     Reach, StartRequest,
     cache::LookUp,
     clock::Clock,
-    dispatcher::{CallNews, Caller, Input, Recovered, end_of},
+    dispatcher::{CallNews, Caller, Input, Recovered, news_of},
     engine::find_unfinished,
     launch::Call,
     schedule,
@@ -108,7 +108,7 @@ pub(crate) fn serve_loads(
                 let ready = called(store, *call).map(Box::new);
                 Input::Call { caller, news: CallNews::Ready(ready) }
             }
-            Wanted::Child { child, caller } => match load(store, child).ok().as_ref().and_then(end_of) {
+            Wanted::Child { child, caller } => match load(store, child).ok().as_ref().and_then(news_of) {
                 Some((_, news)) => Input::Call { caller, news },
                 // Its end tells by itself.
                 None => continue,
@@ -206,11 +206,25 @@ fn called(store: &dyn Store, call: Call) -> Result<CheckedStart, Failure> {
     Ok(start)
 }
 
+/// An earlier execution that has undone a part of what the child has done, and left the rest.
+fn tried_before(store: &dyn Store, child: ExecutionId, caller: Caller) -> Result<Option<State>, Error> {
+    let Caller::Undo { parent, visit, nth } = caller else { return Ok(None) };
+    let Some(before) = nth.checked_sub(1).filter(|nth| *nth > 0) else { return Ok(None) };
+    let key = Caller::Undo { parent, visit, nth: before }.start_key();
+    let Some((earlier, _)) = store.started(&key)? else { return Ok(None) };
+    let state = load(store, earlier)?;
+    let is_of_child = matches!(state.trigger(), Some(Trigger::Undo { of, .. }) if of == child);
+    Ok(Some(state).filter(|_| is_of_child))
+}
+
 /// The execution that undoes what an ended one has done.
 fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
     let Caller::Undo { parent, visit, nth } = caller else { return CallNews::NothingToUndo };
     let read = || {
-        let state = load(store, child)?;
+        let state = match tried_before(store, child, caller)? {
+            Some(before) => before,
+            None => load(store, child)?,
+        };
         let version = Arc::new(store.version(state.version())?);
         Ok((state, version))
     };

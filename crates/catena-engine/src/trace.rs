@@ -44,6 +44,7 @@ fn tell(state: &State, lease: u64, event: &Event) {
         | Event::ApprovalAnswered { visit, .. }
         | Event::ChildUndoStarted { visit }
         | Event::ChildUndoEnded { visit, .. }
+        | Event::ChildUndoHalted { visit, .. }
         | Event::VisitResolved { visit, .. } => {
             info!(execution, visit = visit.0, address = %state.address(*visit), lease, kind);
         }

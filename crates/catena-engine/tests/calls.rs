@@ -7,6 +7,7 @@ use std::{
     process::Command,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use std::{
 use catena_core::{
     Event, ExecutionId, State, Timestamp, Value, VisitNo,
     chain::{ChainName, Concurrency, Draft, ErrorPolicy, OnTimeout, Overload, StepDraft},
-    event::{ApprovalAnswer, Trigger},
+    event::{ApprovalAnswer, Resolution, Trigger},
     rerun::Again,
     status::ExecutionStatus,
 };
@@ -29,6 +30,8 @@ struct Bench {
     clock: Arc<ManualClock>,
     functions: Functions,
     called: Receiver<String>,
+    /// `broken` works from now on.
+    mends: Arc<AtomicBool>,
     let_go: Sender<()>,
 }
 
@@ -43,11 +46,16 @@ impl Bench {
             }
         };
         let held = call.clone();
+        let mends = Arc::new(AtomicBool::new(false));
+        let is_mended = Arc::clone(&mends);
+        let bad = || catena_core::Failure::new(catena_core::FailureType::Raised("bad".into()), "bad");
         let functions = Functions::default()
             .with("work", free("work", call.clone()))
             .with("back", free("back", call.clone()))
-            .with("bad", |_: &catena_engine::Call| {
-                Err(catena_core::Failure::new(catena_core::FailureType::Raised("bad".into()), "bad"))
+            .with("bad", move |_: &catena_engine::Call| Err(bad()))
+            .with("broken", move |_: &catena_engine::Call| match is_mended.load(Ordering::SeqCst) {
+                true => Ok(Value::null()),
+                false => Err(bad()),
             })
             .with("held", move |_: &catena_engine::Call| {
                 held.send("held".to_owned()).unwrap();
@@ -56,7 +64,7 @@ impl Bench {
                 Ok(Value::from(serde_json::json!("held")))
             });
         let clock = Arc::new(ManualClock::at(Timestamp(1_000_000_000)));
-        Self { home: tempfile::tempdir().unwrap(), clock, functions, called, let_go }
+        Self { home: tempfile::tempdir().unwrap(), clock, functions, called, mends, let_go }
     }
 
     fn open(&self) -> Engine {
@@ -129,7 +137,7 @@ fn a_child_is_started_once_whatever_becomes_of_the_engine() {
     assert_eq!(children(&engine).len(), 2, "the one that was stored, and the one that was called");
     let state = state(&engine, parent);
     assert_eq!(state.visit(VisitNo(0)).result().unwrap().as_json(), &serde_json::Value::Null);
-    assert_eq!(state.visit(VisitNo(0)).child, Some(children(&engine)[1].0));
+    assert_eq!(state.visit(VisitNo(0)).child(), Some(children(&engine)[1].0));
     assert_eq!(check(engine.store()).unwrap(), []);
 }
 
@@ -191,6 +199,101 @@ fn a_rollback_undoes_a_child_by_an_execution_of_its_own_over_restarts() {
     assert_eq!(all[2].1, ExecutionStatus::RolledBack);
     let trigger = state(&engine, all[2].0).trigger();
     assert!(matches!(trigger, Some(Trigger::Undo { of, .. }) if of == all[1].0), "{trigger:?}");
+    assert_eq!(check(engine.store()).unwrap(), []);
+}
+
+/// A parent whose rollback waits for a child's undo, of which `broken` fails, and that undo.
+fn stuck(bench: &Bench, engine: &Engine) -> (ExecutionId, ExecutionId) {
+    let steps = vec![
+        task("work").undo(vec![task("back")]),
+        task("work").named("more").undo(vec![task("back").named("first"), task("broken")]),
+    ];
+    engine.wait(store_child(engine, steps)).unwrap();
+    let steps = vec![call("one"), task("bad").policy(ErrorPolicy::Rollback)];
+    let parent = engine.start(request(&version("parent", steps))).unwrap().execution;
+    until(engine, parent, "child_undo_halted");
+    assert_eq!(bench.called.try_iter().filter(|name| name == "back").count(), 1);
+    let state = state(engine, parent);
+    assert_eq!(state.status(), ExecutionStatus::Stuck);
+    let (_, undo) = state.halted_undo().unwrap();
+    assert_eq!(children(engine).pop(), Some((undo, ExecutionStatus::Stuck)));
+    (parent, undo)
+}
+
+fn force(engine: &Engine, execution: ExecutionId) {
+    engine
+        .tell(execution, InboxCommand::Cancel { rollback: false, force: true }, Actor::new("test"))
+        .unwrap();
+}
+
+fn resolve(engine: &Engine, execution: ExecutionId, visit: u32, resolution: Resolution) {
+    let command = InboxCommand::Resolve { visit: VisitNo(visit), resolution };
+    engine.tell(execution, command, Actor::new("test")).unwrap();
+}
+
+#[test]
+fn an_undo_that_is_stuck_holds_up_its_parent_until_it_is_answered_for() {
+    let bench = Bench::new();
+    let engine = bench.open();
+    let (parent, undo) = stuck(&bench, &engine);
+    let command = InboxCommand::Resolve { visit: VisitNo(0), resolution: Resolution::RunAgain {} };
+    let refused = engine.tell(parent, command, Actor::new("test")).unwrap_err();
+    assert!(refused.to_string().contains(&format!("execution {undo}")), "{refused}");
+    drop(engine);
+    let engine = bench.open();
+    resolve(&engine, undo, 1, Resolution::Completed { value: None });
+    assert_eq!(engine.wait(parent).unwrap().status, ExecutionStatus::RolledBack);
+    assert_eq!(bench.called.try_iter().collect::<Vec<_>>(), ["back"], "what came before it");
+    assert_eq!(check(engine.store()).unwrap(), []);
+}
+
+#[test]
+fn an_undo_that_is_given_up_is_asked_about_in_its_parent_and_goes_on_with_what_is_left() {
+    let bench = Bench::new();
+    let engine = bench.open();
+    let (parent, undo) = stuck(&bench, &engine);
+    bench.mends.store(true, Ordering::SeqCst);
+    resolve(&engine, undo, 1, Resolution::GiveUp {});
+    until(&engine, parent, "child_undo_ended");
+    assert_eq!(state(&engine, parent).status(), ExecutionStatus::Stuck);
+    resolve(&engine, parent, 0, Resolution::RunAgain {});
+    assert_eq!(engine.wait(parent).unwrap().status, ExecutionStatus::RolledBack);
+    assert_eq!(children(&engine).len(), 4, "stored, called, undone in part, undone");
+}
+
+#[test]
+fn a_stop_by_force_reaches_a_child_and_its_undo() {
+    let bench = Bench::new();
+    let engine = bench.open();
+    let (parent, undo) = stuck(&bench, &engine);
+    force(&engine, parent);
+    let row = engine.wait(parent).unwrap();
+    assert_eq!(
+        (row.status, row.error.unwrap().kind.to_string()),
+        (ExecutionStatus::Failed, "given_up".into())
+    );
+    assert_eq!(engine.wait(undo).unwrap().status, ExecutionStatus::Failed);
+    let steps = vec![
+        task("work").undo(vec![await_signal("never", "never", None)]),
+        task("bad").policy(ErrorPolicy::Rollback),
+    ];
+    let first = store_child(&engine, steps);
+    let parent = engine.start(request(&version("parent", vec![call("one")]))).unwrap().execution;
+    until(&engine, parent, "child_started");
+    let child = state(&engine, parent).visit(VisitNo(0)).child().unwrap();
+    for execution in [first, child] {
+        until(&engine, execution, "undo_started");
+    }
+    engine.cancel(parent, false, Actor::new("test")).unwrap();
+    assert_eq!(
+        state(&engine, child).status(),
+        ExecutionStatus::Undoing,
+        "an undo is not cancelled on the way"
+    );
+    force(&engine, parent);
+    assert_eq!(engine.wait(parent).unwrap().status, ExecutionStatus::Cancelled);
+    assert_eq!(engine.wait(child).unwrap().status, ExecutionStatus::Failed);
+    assert_eq!(state(&engine, first).status(), ExecutionStatus::Undoing);
     assert_eq!(check(engine.store()).unwrap(), []);
 }
 

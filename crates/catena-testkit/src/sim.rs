@@ -47,7 +47,7 @@ pub struct Sim<'a> {
     /// When each live attempt will end.
     running: BTreeMap<(VisitNo, AttemptNo), Timestamp>,
     /// The undo of a child that is under way, and when it will end.
-    undoing: Option<(VisitNo, u32, Timestamp)>,
+    undoing: Option<(VisitNo, u32, Timestamp, Option<Failure>)>,
     /// Visits that ask for an earlier result.
     looking: BTreeSet<VisitNo>,
 }
@@ -147,11 +147,11 @@ impl<'a> Sim<'a> {
             return true;
         }
         let next = self.running.values().min().copied();
-        if let Some((visit, nth, at)) = self.undoing.filter(|(_, _, at)| next.is_none_or(|next| *at <= next))
+        if let Some((visit, nth, at, failure)) =
+            self.undoing.take_if(|(_, _, at, _)| next.is_none_or(|next| *at <= next))
         {
-            self.undoing = None;
             self.now = self.now.max(at);
-            self.tell(Command::EndChildUndo { visit, nth, failure: None });
+            self.tell(Command::EndChildUndo { visit, nth, failure });
             return true;
         }
         let attempt = self.running.iter().map(|(key, at)| (*at, *key)).min();
@@ -275,8 +275,11 @@ impl<'a> Sim<'a> {
             Effect::LookUp { visit } => {
                 self.looking.insert(visit);
             }
-            Effect::UndoChild { visit, nth } => self.undoing = Some((visit, nth, self.now.plus_ms(5))),
-            Effect::StopChildUndo { .. } => self.undoing = None,
+            Effect::UndoChild { visit, nth } => self.undoing = Some((visit, nth, self.now.plus_ms(5), None)),
+            Effect::StopChildUndo { visit, nth } => {
+                let failure = Failure::new(FailureType::GivenUp, "it was stopped by force");
+                self.undoing = Some((visit, nth, self.now, Some(failure)));
+            }
         }
     }
 

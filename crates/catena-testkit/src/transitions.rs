@@ -50,7 +50,7 @@ mirror!(
         VisitQuarantined VisitResolved Jumped BlockStopping BlockEnded CancelRequested ExecutionPaused
         ExecutionResumed ExecutionTimedOut UndoStarted ExecutionHeld ExecutionAdmitted StepsSelected ResultsAdopted
         DutiesAdopted SignalReceived SignalTaken ApprovalAnswered ChildStarted ChildUndoStarted ChildUndoEnded
-        CacheAnswered HandlersStarted StopForced ExecutionEnded
+        ChildUndoHalted CacheAnswered HandlersStarted StopForced ExecutionEnded
     }
 );
 
@@ -121,6 +121,7 @@ fn subject(event: &Event) -> Subject {
         | Event::ChildStarted { visit, .. }
         | Event::ChildUndoStarted { visit }
         | Event::ChildUndoEnded { visit, .. }
+        | Event::ChildUndoHalted { visit, .. }
         | Event::CacheAnswered { visit, .. } => Subject::Visit(*visit),
         Event::BlockOpened { frame, .. }
         | Event::NextDelayed { frame, .. }
@@ -213,7 +214,7 @@ fn transitions_of(kind: Kind) -> Vec<Transition> {
         Kind::VisitResolved => visit(&[V::InDoubt, V::Quarantined, V::Ended]),
         Kind::SignalTaken => visit(&[V::Awaiting]),
         Kind::ApprovalAnswered => visit(&[V::Asking]),
-        Kind::ChildUndoStarted | Kind::ChildUndoEnded => visit(&[V::Ended]),
+        Kind::ChildUndoStarted | Kind::ChildUndoEnded | Kind::ChildUndoHalted => visit(&[V::Ended]),
         Kind::CacheAnswered => visit(&[V::Looking]),
         Kind::BlockOpened => frame(&[F::New]),
         Kind::NextDelayed | Kind::DelayElapsed | Kind::Jumped | Kind::BlockStopping => frame(&[F::Open]),

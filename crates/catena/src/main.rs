@@ -16,6 +16,7 @@ mod home;
 mod hosting;
 mod log;
 mod problem;
+mod question;
 mod view;
 mod why;
 

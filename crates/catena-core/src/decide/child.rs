@@ -5,7 +5,7 @@ use crate::{
     command::Rejection,
     event::{CacheHit, Event},
     failure::Failure,
-    ids::VisitNo,
+    ids::{ExecutionId, VisitNo},
     state::{UndoPhase, VisitPhase},
 };
 
@@ -16,15 +16,31 @@ impl Decider<'_> {
         nth: u32,
         failure: Option<Failure>,
     ) -> Result<(), Rejection> {
-        let is_under_way = no.index() < self.state.visit_count()
-            && self.state.visit(no).undo == UndoPhase::Calling
-            && self.state.visit(no).undos == nth
-            && !self.state.has_ended();
-        if !is_under_way {
-            return Err(Rejection::NotUndoingChild { visit: no });
-        }
+        self.expect_child_undo(no, nth)?;
         self.emit(Event::ChildUndoEnded { visit: no, failure });
         Ok(())
+    }
+
+    pub(super) fn note_child_undo_halted(
+        &mut self,
+        no: VisitNo,
+        nth: u32,
+        execution: ExecutionId,
+    ) -> Result<(), Rejection> {
+        self.expect_child_undo(no, nth)?;
+        // It is told as often as the other one has something to tell.
+        if self.state.visit(no).undo == UndoPhase::Calling {
+            self.emit(Event::ChildUndoHalted { visit: no, execution });
+        }
+        Ok(())
+    }
+
+    fn expect_child_undo(&self, no: VisitNo, nth: u32) -> Result<(), Rejection> {
+        let is_under_way = no.index() < self.state.visit_count()
+            && matches!(self.state.visit(no).undo, UndoPhase::Calling | UndoPhase::Halted(_))
+            && self.state.visit(no).undos == nth
+            && !self.state.has_ended();
+        if is_under_way { Ok(()) } else { Err(Rejection::NotUndoingChild { visit: no }) }
     }
 
     pub(super) fn answer_lookup(

@@ -78,11 +78,14 @@ impl State {
             Command::NoteChild { visit, attempt, child } => {
                 decider.expect_live(visit, attempt)?;
                 // It may be told twice.
-                if decider.state.visit(visit).child != Some(child) {
+                if decider.state.visit(visit).child() != Some(child) {
                     decider.emit(Event::ChildStarted { visit, attempt, child });
                 }
             }
             Command::EndChildUndo { visit, nth, failure } => decider.end_child_undo(visit, nth, failure)?,
+            Command::NoteChildUndoHalted { visit, nth, execution } => {
+                decider.note_child_undo_halted(visit, nth, execution)?;
+            }
             Command::AnswerLookup { visit, key, hit } => decider.answer_lookup(visit, key, hit)?,
             Command::Advance => {}
         }

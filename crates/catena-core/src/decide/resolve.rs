@@ -6,6 +6,7 @@ use crate::{
     command::Rejection,
     event::{Event, Resolution},
     ids::VisitNo,
+    state::UndoPhase,
 };
 
 impl Decider<'_> {
@@ -13,7 +14,14 @@ impl Decider<'_> {
         if self.state.has_ended() {
             return Err(Rejection::Ended);
         }
-        if !self.asks(visit) {
+        if visit.index() >= self.state.visit_count() {
+            return Err(Rejection::NotAsking { visit });
+        }
+        let asked = self.state.visit(visit);
+        if let (None, UndoPhase::Halted(execution)) = (asked.question(), &asked.undo) {
+            return Err(Rejection::ChildUndoHalted { execution: *execution });
+        }
+        if asked.question().is_none() {
             return Err(Rejection::NotAsking { visit });
         }
         let resolution = match resolution {
@@ -26,9 +34,5 @@ impl Decider<'_> {
         };
         self.emit(Event::VisitResolved { visit, resolution });
         Ok(())
-    }
-
-    fn asks(&self, no: VisitNo) -> bool {
-        no.index() < self.state.visit_count() && self.state.visit(no).question().is_some()
     }
 }

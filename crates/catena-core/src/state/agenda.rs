@@ -515,14 +515,14 @@ impl State {
             }
             Phase::Running if self.record.frames.is_empty() => !self.record.paused,
             Phase::Running => self.root_has_ended(),
-            Phase::Undoing => match self.record.undo_due.last().map(|visit| &self.visit(*visit).undo) {
+            Phase::Undoing => match self.undo_at_hand() {
                 None => true,
                 Some(UndoPhase::None) => !self.record.paused || self.record.forced,
                 // An undo that failed waits for a person, unless that has given it up.
                 Some(UndoPhase::Failed(_)) => self.record.forced || self.is_given_up_by_verdict(),
-                Some(UndoPhase::Running(_)) => false,
-                Some(UndoPhase::Calling) => self.record.forced,
-                Some(UndoPhase::Done) => false,
+                Some(UndoPhase::Running(_) | UndoPhase::Calling | UndoPhase::Halted(_) | UndoPhase::Done) => {
+                    false
+                }
             },
             Phase::Handling(ref handling) => !handling.is_open && (!self.record.paused || self.record.forced),
             Phase::Ended { .. } => false,

@@ -75,6 +75,7 @@ impl State {
             Event::ChildStarted { visit, attempt, child } => self.child_started(*visit, *attempt, *child),
             Event::ChildUndoStarted { visit } => self.child_undo_started(*visit),
             Event::ChildUndoEnded { visit, failure } => self.child_undo_ended(*visit, failure.as_ref()),
+            Event::ChildUndoHalted { visit, execution } => self.child_undo_halted(*visit, *execution),
             Event::CacheAnswered { visit, key, hit } => self.cache_answered(*visit, key, hit.as_ref()),
             Event::ExecutionStarted {} => self.started(at),
             Event::BlockOpened { frame, block, origin } => self.block_opened(at, *frame, *block, *origin),
@@ -201,27 +202,13 @@ impl State {
         if no.index() != self.record.frames.len() {
             return Err("frames are numbered in order");
         }
-        let names = self.first_names(origin)?;
-        let seen = match origin {
-            Origin::Undo { visit } => self.known(visit)?.undo_sight.steps.clone(),
-            Origin::Root
-            | Origin::Group { .. }
-            | Origin::Item { .. }
-            | Origin::Branch { .. }
-            | Origin::Alternative { .. }
-            | Origin::Handler { .. } => BTreeMap::new(),
-        };
-        let foreign = match origin {
-            Origin::Undo { visit } => self.visit(visit).undo_sight.foreign.clone(),
-            Origin::Root
-            | Origin::Group { .. }
-            | Origin::Item { .. }
-            | Origin::Branch { .. }
-            | Origin::Alternative { .. }
-            | Origin::Handler { .. } => BTreeMap::new(),
-        };
         let graph = self.chain.block(block).graph.as_ref().map(|graph| Box::new(GraphProgress::of(graph)));
-        self.record.frames.push(Frame { graph, seen, foreign, names, ..Frame::new(block, origin) });
+        let names = self.first_names(origin)?;
+        let mut frame = Frame { graph, names, ..Frame::new(block, origin) };
+        if let Origin::Undo { visit } = origin {
+            self.take_up_undo(visit, &mut frame)?;
+        }
+        self.record.frames.push(frame);
         match origin {
             Origin::Root => {}
             Origin::Group { visit }
@@ -439,8 +426,7 @@ impl State {
         let has_effect = |if_started: bool| if_started || self.visit(no).alternative_to.is_none();
         let is_due = match &self.step_of(no).undo {
             Some(undo) => has_effect(undo.if_started),
-            // What another chain has done, that one knows how to undo.
-            None => self.visit(no).child.is_some() && has_effect(false) && !self.lets_child_go(no),
+            None => self.owes_undo_of_children(no),
         };
         if is_due && self.visit(no).owes_undo() && !self.is_aside(no) {
             self.undo_is_due(no);
@@ -481,11 +467,13 @@ impl State {
             return Err("the visit has ended before");
         }
         let (frame_no, step) = (visit.frame, visit.step);
-        let undo_covers_it = matches!(end, VisitEnd::Failed { .. } | VisitEnd::Cancelled)
-            && (visit.attempts > 0 || visit.openings > 0)
-            && self.chain.step(step).undo.as_ref().is_some_and(|undo| undo.if_started)
-            && !self.is_aside(no);
-        if undo_covers_it {
+        let has_started = visit.attempts > 0 || visit.openings > 0;
+        let undo_covers_it = match &self.chain.step(step).undo {
+            Some(undo) => undo.if_started && has_started,
+            None => self.owes_undo_of_children(no),
+        };
+        let came_to_nothing = matches!(end, VisitEnd::Failed { .. } | VisitEnd::Cancelled);
+        if came_to_nothing && undo_covers_it && !self.is_aside(no) {
             self.undo_is_due(no);
         }
         let visit = self.visit_mut(no);

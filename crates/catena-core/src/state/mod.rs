@@ -255,9 +255,12 @@ pub struct Visit {
     /// The failure in whose place its alternative runs or ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternative_to: Option<Failure>,
-    /// The execution that its latest attempt is, of another chain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub child: Option<ExecutionId>,
+    /// The executions of another chain that its attempts are, in the order of their starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ExecutionId>,
+    /// Of how many of them, from the last, what they have done is taken back.
+    #[serde(default)]
+    pub children_undone: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_key: Option<String>,
     /// Its result was there before it: an earlier execution's, a given one.
@@ -370,8 +373,10 @@ pub enum VisitEnd {
 pub enum UndoPhase {
     None,
     Running(FrameNo),
-    /// An execution of its own takes back what the visit's child has done.
+    /// An execution of its own takes back what a child of the visit has done.
     Calling,
+    /// That execution waits for a person.
+    Halted(ExecutionId),
     Done,
     Failed(Failure),
 }
@@ -653,10 +658,9 @@ impl State {
         })
     }
 
-    /// An undo failed for good.
+    /// An undo failed for good, or what carries it out waits for a person.
     pub fn is_stuck(&self) -> bool {
-        let last = self.record.undo_due.last().map(|visit| &self.visit(*visit).undo);
-        matches!(last, Some(UndoPhase::Failed(_)))
+        matches!(self.undo_at_hand(), Some(UndoPhase::Failed(_) | UndoPhase::Halted(_)))
     }
 
     /// Whether nothing goes on but by a person's answer or a signal.
@@ -669,8 +673,21 @@ impl State {
 
     /// Whether an execution of its own takes back what a child has done.
     pub fn undoes_child(&self) -> bool {
-        let last = self.record.undo_due.last().map(|visit| &self.visit(*visit).undo);
-        self.record.phase == Phase::Undoing && last == Some(&UndoPhase::Calling)
+        self.record.phase == Phase::Undoing && self.undo_at_hand() == Some(&UndoPhase::Calling)
+    }
+
+    /// The undo that waits for a person as an execution of its own.
+    pub fn halted_undo(&self) -> Option<(VisitNo, ExecutionId)> {
+        let visit = self.record.undo_due.last().copied()?;
+        match self.visit(visit).undo {
+            UndoPhase::Halted(execution) => Some((visit, execution)),
+            _ => None,
+        }
+    }
+
+    /// The undo that is next or under way.
+    fn undo_at_hand(&self) -> Option<&UndoPhase> {
+        self.record.undo_due.last().map(|visit| &self.visit(*visit).undo)
     }
 
     pub fn step_status(&self, visit: VisitNo) -> StepStatus {
@@ -727,7 +744,11 @@ impl Visit {
             (VisitPhase::Ended(_), UndoPhase::Failed(_)) => Some(Question::UndoFailed),
             (
                 VisitPhase::Ended(_),
-                UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Calling | UndoPhase::Done,
+                UndoPhase::None
+                | UndoPhase::Running(_)
+                | UndoPhase::Calling
+                | UndoPhase::Halted(_)
+                | UndoPhase::Done,
             )
             | (
                 VisitPhase::Ready
@@ -745,6 +766,16 @@ impl Visit {
                 _,
             ) => None,
         }
+    }
+
+    /// The execution that its latest attempt is, of another chain.
+    pub fn child(&self) -> Option<ExecutionId> {
+        self.children.last().copied()
+    }
+
+    /// Those whose work was not taken back.
+    pub fn standing_children(&self) -> &[ExecutionId] {
+        &self.children[..self.children.len() - self.children_undone as usize]
     }
 
     /// How it ended, once it has.

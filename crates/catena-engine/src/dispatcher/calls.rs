@@ -5,7 +5,7 @@ use catena_core::{
     AttemptNo, Command, ExecutionId, Failure, FailureType, State, Value, VisitNo,
     event::{Answer, Trigger},
     state::Phase,
-    status::End,
+    status::{End, ExecutionStatus},
 };
 use catena_runners::AttemptKey;
 use catena_store::{Actor, InboxCommand};
@@ -24,7 +24,7 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// Tells the starts of one caller apart, also after a crash.
-    fn start_key(&self) -> String {
+    pub(crate) fn start_key(&self) -> String {
         match self {
             Self::Attempt { key, .. } => {
                 format!("catena/call/{}/{}/{}", key.execution, key.visit, key.attempt)
@@ -42,6 +42,8 @@ pub(crate) enum CallNews {
     /// There is nothing to undo.
     NothingToUndo,
     Started(ExecutionId),
+    /// What undoes it waits for a person.
+    Halted(ExecutionId),
     Ended {
         child: ExecutionId,
         answer: Answer,
@@ -78,6 +80,12 @@ impl Dispatcher {
             CallNews::Ready(Err(failure)) => self.call_ended(caller, Answer::Failed { failure }),
             CallNews::NothingToUndo => self.call_ended(caller, Answer::Succeeded { value: None }),
             CallNews::Started(child) => self.call_started(caller, child),
+            CallNews::Halted(execution) => {
+                if let Caller::Undo { parent, visit, nth } = caller {
+                    let command = Command::NoteChildUndoHalted { visit, nth, execution };
+                    self.with_state(parent, Deferred::Command(command));
+                }
+            }
             CallNews::Ended { child, answer } => match caller {
                 Caller::Attempt { lets_go: true, .. } => {}
                 Caller::Attempt { .. } | Caller::Undo { .. } => {
@@ -89,8 +97,13 @@ impl Dispatcher {
     }
 
     fn call_started(&mut self, caller: Caller, child: ExecutionId) {
-        let Caller::Attempt { key: AttemptKey { execution, visit, attempt }, lets_go } = caller else {
-            return;
+        let (execution, visit, attempt, lets_go) = match caller {
+            Caller::Attempt { key: AttemptKey { execution, visit, attempt }, lets_go } => {
+                (execution, visit, attempt, lets_go)
+            }
+            Caller::Undo { parent, .. } => {
+                return self.with_state(parent, Deferred::UndoIfForced { undo: child });
+            }
         };
         self.with_state(execution, Deferred::Command(Command::NoteChild { visit, attempt, child }));
         if lets_go {
@@ -138,14 +151,20 @@ impl Dispatcher {
     ) {
         let Some(state) = self.hot.get(&parent) else { return };
         if state.live_attempt(visit) == Some(attempt) && state.visit(visit).stopping.is_some() {
-            self.stop_child(child, false);
+            self.stop_child(child, state.is_forced());
+        }
+    }
+
+    /// An undo of a child's work, of an execution that has to stop by force.
+    pub(super) fn stop_undo_if_forced(&mut self, parent: ExecutionId, undo: ExecutionId) {
+        if self.hot.get(&parent).is_some_and(State::is_forced) {
+            self.stop_child(undo, true);
         }
     }
 }
 
-/// Who waits for the end of an execution, and what that is told.
-pub(crate) fn end_of(state: &State) -> Option<(Caller, CallNews)> {
-    let Phase::Ended { end, output, error, .. } = state.phase() else { return None };
+/// Who waits for an execution, and what that is told: its end, or that an undo waits for a person.
+pub(crate) fn news_of(state: &State) -> Option<(Caller, CallNews)> {
     let caller = match state.trigger()? {
         Trigger::Call { parent, visit, attempt, .. } => {
             Caller::Attempt { key: AttemptKey { execution: parent, visit, attempt }, lets_go: false }
@@ -158,17 +177,23 @@ pub(crate) fn end_of(state: &State) -> Option<(Caller, CallNews)> {
         | Trigger::Rerun { .. } => return None,
     };
     let is_undo = matches!(caller, Caller::Undo { .. });
+    let Phase::Ended { end, output, error, .. } = state.phase() else {
+        return (is_undo && waits_for_a_person(state)).then(|| (caller, CallNews::Halted(state.id())));
+    };
     let answer = match end {
         End::RolledBack if is_undo => Answer::Succeeded { value: None },
         End::Completed | End::CompletedWithErrors if !is_undo => {
             Answer::Succeeded { value: Some(output.clone()).filter(|output| !output.is_null()) }
         }
-        End::Cancelled => Answer::Cancelled {},
-        End::Completed | End::CompletedWithErrors | End::Failed | End::RolledBack => {
+        End::Completed | End::CompletedWithErrors | End::Cancelled | End::Failed | End::RolledBack => {
             Answer::Failed { failure: failure_of(state, *end, error.as_ref()) }
         }
     };
     Some((caller, CallNews::Ended { child: state.id(), answer }))
+}
+
+fn waits_for_a_person(state: &State) -> bool {
+    matches!(state.status(), ExecutionStatus::Stuck | ExecutionStatus::InDoubt | ExecutionStatus::Quarantined)
 }
 
 /// The failure of a step whose child has failed: of the child's type, and it says where to look.
@@ -180,8 +205,13 @@ fn failure_of(state: &State, end: End, error: Option<&Failure>) -> Failure {
         Some(error) => format!("chain `{chain}` (execution {id}) {end}: {error}"),
         None => format!("chain `{chain}` (execution {id}) {end}"),
     };
+    let detail = serde_json::json!({ "execution": id });
+    if state.cancel().is_some() {
+        // Whether it was taken back then or not; and nobody who cancels wants it once more.
+        return Failure::lasting(FailureType::Raised("cancelled".into()), message).with_detail(detail);
+    }
     let kind = error.map_or(FailureType::Raised(end.to_string()), |error| error.kind.clone());
-    Failure::new(kind, message).with_detail(serde_json::json!({ "execution": id }))
+    Failure::new(kind, message).with_detail(detail)
 }
 
 fn is_of_child(failure: &Failure) -> bool {

@@ -12,7 +12,7 @@ use catena_core::{
 use catena_runners::{Beginning, Recorded};
 use catena_store::{Actor, Append, Cached, Commit, Entry, Error as StoreError, FireRow, Record};
 
-use super::{Ask, CallNews, Caller, Dispatcher, Input, Reply, Shared, end_of, is_evictable, slots_moved};
+use super::{Ask, CallNews, Caller, Dispatcher, Input, Reply, Shared, is_evictable, news_of, slots_moved};
 use crate::{
     Error, Started,
     follow::Update,
@@ -91,7 +91,7 @@ impl Dispatcher {
         let durable = (state.has_ended() || is_evictable(state, now)).then(|| state.seq());
         let wanted: Vec<Option<Pool>> = state.wanted_pools().map(|pool| pool.cloned()).collect();
         let has_ended = state.has_ended();
-        consequences.ended = end_of(state);
+        consequences.ended = news_of(state);
         let timer = state.agenda().next_timer();
         let append = (!events.is_empty()).then(|| plant_second_end(Append::new(state, now, actor, events)));
         let publish = append.as_ref().map(|append| self.update(append));

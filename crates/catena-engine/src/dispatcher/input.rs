@@ -107,6 +107,10 @@ pub(crate) enum Deferred {
         attempt: AttemptNo,
         child: ExecutionId,
     },
+    /// The same for an undo that runs elsewhere, and a stop by force.
+    UndoIfForced {
+        undo: ExecutionId,
+    },
     Tell {
         command: InboxCommand,
         actor: Actor,

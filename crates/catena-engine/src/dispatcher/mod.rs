@@ -35,7 +35,7 @@ use catena_runners::{AttemptKey, Recorded};
 use catena_store::{Actor, InboxCommand, Lease, Record, Store, Version};
 
 pub(crate) use self::{
-    calls::{CallNews, Caller, call_of, end_of},
+    calls::{CallNews, Caller, call_of, news_of},
     chains::Ask,
     input::{Deferred, Input, Reply},
     recover::Recovered,
@@ -311,6 +311,7 @@ impl Dispatcher {
                 | Rejection::NotApprover { .. }
                 | Rejection::FormUnfit(_)
                 | Rejection::NotUndoingChild { .. }
+                | Rejection::ChildUndoHalted { .. }
                 | Rejection::NotLooking { .. }
                 | Rejection::Undoing
                 | Rejection::Handling
@@ -407,6 +408,7 @@ impl Dispatcher {
             Deferred::ChildIfStopped { visit, attempt, child } => {
                 self.stop_child_if_stopped(execution, visit, attempt, child);
             }
+            Deferred::UndoIfForced { undo } => self.stop_undo_if_forced(execution, undo),
             Deferred::Tell { command, actor, inbox, reply } => {
                 let records = inbox.map(|id| Record::InboxTaken { id }).into_iter().collect();
                 match (self.decide(execution, command.into()), reply) {

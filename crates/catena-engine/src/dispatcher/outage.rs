@@ -165,6 +165,7 @@ impl Dispatcher {
             Deferred::Tell { inbox: Some(_), .. }
             | Deferred::Command(_)
             | Deferred::ChildIfStopped { .. }
+            | Deferred::UndoIfForced { .. }
             | Deferred::Advance => {}
         }
     }

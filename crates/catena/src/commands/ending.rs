@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
-use catena_core::{State, status::ExecutionStatus};
+use catena_core::{
+    State,
+    state::{Question, UndoPhase},
+    status::ExecutionStatus,
+};
 use catena_store::ExecutionRow;
 
-use crate::output;
+use crate::{output, question::answers_to};
+
+/// Steps that are named one by one.
+const NAMED_MAX: usize = 10;
 
 /// Says how an execution ended, or why nobody need wait for its end. Gives its row.
 pub(super) fn tell(state: &State) -> ExecutionRow {
@@ -17,14 +24,36 @@ pub(super) fn tell(state: &State) -> ExecutionRow {
         talk!("  {error}");
     }
     if row.status == ExecutionStatus::Stuck {
-        talk!("  an undo failed: what it was to take back is still there, and so is what came before it");
-        talk!("  next: catena ps resolve {} --run-again | --completed | --give-up", row.id);
+        left_to_undo(state).iter().for_each(|line| talk!("  {line}"));
+        match state.halted_undo() {
+            Some((_, execution)) => talk!("  next: catena ps why {execution}"),
+            None => talk!("  next: catena ps resolve {} {}", row.id, answers_to(Question::UndoFailed)),
+        }
     }
     if row.status != ExecutionStatus::Completed {
         let step = failed_step(state).map(|address| format!(" --step {address}")).unwrap_or_default();
         talk!("  next: catena ps show {0}, catena ps logs {0}{step}", row.id);
     }
     row
+}
+
+/// Why an execution is stuck, and what is still to be taken back.
+pub(super) fn left_to_undo(state: &State) -> Vec<String> {
+    let due = state.undo_due();
+    let Some(visit) = due.last().copied().filter(|_| state.is_stuck()) else { return Vec::new() };
+    let address = state.address(visit);
+    let why = match (state.halted_undo(), &state.visit(visit).undo) {
+        (Some((_, execution)), _) => {
+            format!("execution {execution} takes back what {address} has done, and waits for an answer")
+        }
+        (None, UndoPhase::Failed(failure)) => format!("the undo of {address} failed: {failure}"),
+        (None, _) => return Vec::new(),
+    };
+    let named = due.iter().rev().take(NAMED_MAX).map(|no| state.address(*no).to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = due.len().checked_sub(NAMED_MAX).filter(|more| *more > 0);
+    let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+    vec![why, format!("not taken back: {named}{more}")]
 }
 
 /// Where the last failure was that has a log.

@@ -597,9 +597,8 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
 
 /// Whether a host brings an execution on by itself. One that waits for others counts where they do not.
 fn goes_on(engine: &Engine, row: &ExecutionRow, unfinished: &[ExecutionRow]) -> Result<bool, Failure> {
-    let is_settled = needs_a_person(row.status);
-    if is_settled || !matches!(row.status, ExecutionStatus::Waiting | ExecutionStatus::Undoing) {
-        return Ok(!is_settled);
+    if row.status != ExecutionStatus::Waiting {
+        return Ok(!needs_a_person(row.status));
     }
     // It may have moved on since the rows were read.
     let (state, _) = read_state(&**engine.store(), row.id)?;
@@ -608,13 +607,8 @@ fn goes_on(engine: &Engine, row: &ExecutionRow, unfinished: &[ExecutionRow]) -> 
         status if needs_a_person(status) => Ok(false),
         // What waits without a clock waits for a person, a signal, or a child. It may not have heard of its end yet.
         ExecutionStatus::Waiting if state.agenda().next_timer().is_none() => {
-            let children = state.agenda().calls().map(|no| state.visit(no).child);
+            let children = state.agenda().calls().map(|no| state.visit(no).child());
             Ok(children.into_iter().any(|child| child.is_none_or(|child| !is_unfinished(child))))
-        }
-        ExecutionStatus::Undoing => {
-            let waits_for_a_person = |other: &ExecutionRow| other.id > row.id && needs_a_person(other.status);
-            // The undo of a child is an execution that began later.
-            Ok(!state.undoes_child() || !unfinished.iter().any(waits_for_a_person))
         }
         _ => Ok(true),
     }

@@ -76,6 +76,10 @@ pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
             line(Style::Plain, "→", *visit, &format!("is execution {child}"))
         }
         Event::ChildUndoStarted { visit } => line(Style::Plain, "↩", *visit, "its execution is taken back"),
+        Event::ChildUndoHalted { visit, execution } => {
+            let message = format!("execution {execution}, which takes it back, waits for an answer");
+            line(Style::Bad, "!", *visit, &message)
+        }
         Event::IterationScheduled { visit, wake_at } => {
             let next = state.visit(*visit).iteration.as_ref().map_or(2, |iteration| iteration.index + 2);
             let pause = output::duration(entry.at, *wake_at);

@@ -149,7 +149,7 @@ fn tries(attempts: u32) -> String {
 fn next_of(case: &Case<'_>, no: VisitNo, failure: &Failure) -> String {
     let id = case.id();
     let visit = case.state.visit(no);
-    if let Some(child) = visit.child {
+    if let Some(child) = visit.child() {
         return format!("catena ps why {child}");
     }
     let has_log = case.last_lines.contains_key(&(no, visit.attempts));

@@ -90,6 +90,7 @@ fn news_of(event: &Event) -> Option<News<'_>> {
         | Event::ChildStarted { .. }
         | Event::ChildUndoStarted { .. }
         | Event::ChildUndoEnded { .. }
+        | Event::ChildUndoHalted { .. }
         | Event::CacheAnswered { .. }
         | Event::HandlersStarted { .. }
         | Event::StopForced {}

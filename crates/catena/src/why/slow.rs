@@ -176,6 +176,7 @@ fn next_since(entry: &Entry) -> Option<Option<Since>> {
         | Event::ChildStarted { .. }
         | Event::ChildUndoStarted { .. }
         | Event::ChildUndoEnded { .. }
+        | Event::ChildUndoHalted { .. }
         | Event::CacheAnswered { .. }
         | Event::HandlersStarted { .. }
         | Event::StopForced {}

@@ -10,7 +10,7 @@ use super::{
     case::{Case, Hosting},
     reason::{About, NAMED_MAX, Reason, counted, failure_words, named, quoted, span},
 };
-use crate::output;
+use crate::{output, question::answers_to};
 
 pub(super) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     if case.state.has_ended() {
@@ -65,7 +65,7 @@ fn of_visit(case: &Case<'_>, no: VisitNo) -> Option<Reason> {
     let visit = case.state.visit(no);
     let (id, address, word) = (case.id(), case.address(no), case.word(no));
     let reason = |message: String| waits(case, no, message);
-    let answers = "--completed | --failed | --run-again | --give-up";
+    let answers = answers_to(Question::InDoubt);
     match visit.question() {
         Some(Question::InDoubt) => {
             let message = format!(
@@ -83,7 +83,12 @@ fn of_visit(case: &Case<'_>, no: VisitNo) -> Option<Reason> {
         }
         Some(Question::UndoFailed) => {
             let why = undo_failure(visit).unwrap_or_default();
-            let message = format!("stuck: the undo of `{address}` failed{why}");
+            let left = match case.state.undo_due().len() {
+                0 | 1 => String::new(),
+                more => format!("; {} before it are still to be taken back", counted(more - 1, "step")),
+            };
+            let message = format!("stuck: the undo of `{address}` failed{why}{left}");
+            let answers = answers_to(Question::UndoFailed);
             return Some(reason(message).next(format!("catena ps resolve {id} {word} {answers}")));
         }
         None => {}
@@ -131,7 +136,11 @@ fn of_visit(case: &Case<'_>, no: VisitNo) -> Option<Reason> {
 fn undo_failure(visit: &Visit) -> Option<String> {
     match &visit.undo {
         UndoPhase::Failed(failure) => Some(format!(" with {}", failure_words(failure))),
-        UndoPhase::None | UndoPhase::Running(_) | UndoPhase::Calling | UndoPhase::Done => None,
+        UndoPhase::None
+        | UndoPhase::Running(_)
+        | UndoPhase::Calling
+        | UndoPhase::Halted(_)
+        | UndoPhase::Done => None,
     }
 }
 
@@ -147,7 +156,7 @@ fn signal_of<'a>(case: &Case<'a>, no: VisitNo) -> &'a str {
 /// An attempt runs: here, or as an execution of its own.
 fn of_attempt(case: &Case<'_>, no: VisitNo, attempt: u32, from: Timestamp) -> Reason {
     let (id, address) = (case.id(), case.address(no));
-    if let (Work::Chain(call), Some(child)) = (&case.state.step_of(no).work, case.state.visit(no).child) {
+    if let (Work::Chain(call), Some(child)) = (&case.state.step_of(no).work, case.state.visit(no).child()) {
         let message = format!("`{address}` waits for execution {child} of {}", call.chain);
         return waits(case, no, message).next(format!("catena ps why {child}"));
     }
@@ -214,6 +223,13 @@ fn hostless(case: &Case<'_>) -> Option<Reason> {
 }
 
 fn undoes(case: &Case<'_>) -> Option<Reason> {
+    if let Some((visit, execution)) = case.state.halted_undo() {
+        let address = case.address(visit);
+        let message = format!(
+            "stuck: execution {execution} takes back what `{address}` has done, and waits for an answer"
+        );
+        return Some(Reason::new(About::Waits, message).next(format!("catena ps why {execution}")));
+    }
     if *case.state.phase() != Phase::Undoing || case.state.is_stuck() {
         return None;
     }

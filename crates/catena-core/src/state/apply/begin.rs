@@ -60,7 +60,7 @@ impl State {
     pub(super) fn adopt(&mut self, at: Timestamp, no: VisitNo) -> Result<(), Misfit> {
         let address = self.address(no);
         let adopted = self.record.adopted.results.remove(address.as_str());
-        let (Some(Adopted { result, input, child, .. }), Some(from)) = (adopted, self.record.adopted.from)
+        let (Some(Adopted { result, input, children, .. }), Some(from)) = (adopted, self.record.adopted.from)
         else {
             return Err("there is no earlier result for the visit");
         };
@@ -68,7 +68,7 @@ impl State {
         let visit = self.visit_mut(no);
         visit.origin = ResultOrigin::Adopted { from, duty };
         visit.input = input;
-        visit.child = child;
+        visit.children = children;
         self.result_given(at, no, &result)
     }
 
@@ -151,11 +151,11 @@ fn finished_root() -> Frame {
 }
 
 fn done_by_another(at: Timestamp, duty: &Duty, nth: u32) -> Visit {
-    let Duty { step, result, input, names, steps, child } = duty.clone();
+    let Duty { step, result, input, names, steps, children } = duty.clone();
     let mut visit = Visit::new(step, FrameNo::ROOT, nth, at);
     visit.ended_at = Some(at);
     visit.input = input;
-    visit.child = child;
+    visit.children = children;
     visit.undo = UndoPhase::None;
     visit.undo_sight = UndoSight { names, foreign: steps, ..UndoSight::default() };
     visit.phase = VisitPhase::Ended(VisitEnd::Completed(result));
@@ -184,7 +184,8 @@ impl Visit {
             openings: 0,
             block_tries: 0,
             alternative_to: None,
-            child: None,
+            children: Vec::new(),
+            children_undone: 0,
             cache_key: None,
             origin: ResultOrigin::Own,
             undo: UndoPhase::None,

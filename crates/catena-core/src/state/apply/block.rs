@@ -5,7 +5,7 @@ use crate::{
     event::{BlockEnd, Jump},
     failure::{Failure, FailureType},
     ids::{FrameNo, VisitNo},
-    state::{FramePhase, Origin, State, UndoPhase},
+    state::{Frame, FramePhase, Origin, State, UndoPhase},
 };
 
 impl State {
@@ -79,6 +79,24 @@ impl State {
             }
         }
         self.touch_visit(visit);
+        Ok(())
+    }
+
+    /// Gives the frame of an undo what its visit saw. One that failed before goes on where it failed: what it has done
+    /// is not done twice. A graph has no such place, and begins again.
+    pub(super) fn take_up_undo(&self, no: VisitNo, frame: &mut Frame) -> Result<(), Misfit> {
+        let visit = self.known(no)?;
+        frame.seen.clone_from(&visit.undo_sight.steps);
+        frame.foreign.clone_from(&visit.undo_sight.foreign);
+        let is_again = visit.undos > 0 && frame.graph.is_none();
+        let mut frames = self.record.frames.iter().rev();
+        let Some(before) = frames.find(|before| is_again && before.origin == frame.origin) else {
+            return Ok(());
+        };
+        let Some(last) = before.latest.values().max() else { return Ok(()) };
+        frame.cursor = self.step_of(*last).position;
+        frame.seen.clone_from(&before.seen);
+        frame.names.clone_from(&before.names);
         Ok(())
     }
 

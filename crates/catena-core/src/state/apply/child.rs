@@ -16,17 +16,20 @@ impl State {
         child: ExecutionId,
     ) -> Result<(), Misfit> {
         self.expect_live(no, attempt)?;
-        self.visit_mut(no).child = Some(child);
+        self.visit_mut(no).children.push(child);
         Ok(())
     }
 
-    /// Whether nobody waits for the end of the visit's child.
-    pub(super) fn lets_child_go(&self, no: VisitNo) -> bool {
-        matches!(&self.step_of(no).work, Work::Chain(call) if call.lets_go)
+    /// Whether what children of the visit have done is taken back with it, however it and they have ended: the chain
+    /// that they ran knows how.
+    pub(super) fn owes_undo_of_children(&self, no: VisitNo) -> bool {
+        let step = self.step_of(no);
+        let lets_go = matches!(&step.work, Work::Chain(call) if call.lets_go);
+        step.undo.is_none() && !lets_go && !self.visit(no).children.is_empty()
     }
 
     pub(super) fn child_undo_started(&mut self, no: VisitNo) -> Result<(), Misfit> {
-        if self.known(no)?.undo != UndoPhase::None || self.visit(no).child.is_none() {
+        if self.known(no)?.undo != UndoPhase::None || self.visit(no).standing_children().is_empty() {
             return Err("the visit has no child to undo");
         }
         let visit = self.visit_mut(no);
@@ -37,17 +40,30 @@ impl State {
     }
 
     pub(super) fn child_undo_ended(&mut self, no: VisitNo, failure: Option<&Failure>) -> Result<(), Misfit> {
+        if !matches!(self.known(no)?.undo, UndoPhase::Calling | UndoPhase::Halted(_)) {
+            return Err("no child of the visit is being undone");
+        }
+        let visit = self.visit_mut(no);
+        if let Some(failure) = failure {
+            visit.undo = UndoPhase::Failed(failure.clone());
+        } else {
+            visit.children_undone += 1;
+            let is_done = visit.standing_children().is_empty();
+            visit.undo = if is_done { UndoPhase::Done } else { UndoPhase::None };
+            if is_done {
+                // Undos run one at a time, the last due first.
+                self.record.undo_due.pop();
+            }
+        }
+        self.touch_execution();
+        Ok(())
+    }
+
+    pub(super) fn child_undo_halted(&mut self, no: VisitNo, execution: ExecutionId) -> Result<(), Misfit> {
         if self.known(no)?.undo != UndoPhase::Calling {
             return Err("no child of the visit is being undone");
         }
-        self.visit_mut(no).undo = match failure {
-            Some(failure) => UndoPhase::Failed(failure.clone()),
-            None => {
-                // Undos run one at a time, the last due first.
-                self.record.undo_due.pop();
-                UndoPhase::Done
-            }
-        };
+        self.visit_mut(no).undo = UndoPhase::Halted(execution);
         self.touch_execution();
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::{
     exit::{Code, Failure},
     home::Locations,
     hosting,
+    question::{answers_to, word},
 };
 
 #[derive(Debug, Args)]
@@ -27,13 +28,14 @@ pub(super) struct ResolveArgs {
     id: ExecutionId,
     /// The step, by its id or its address; not needed where only one asks
     step: Option<String>,
-    /// It did its work, and this is its result (JSON, else text; `@FILE` is a file's text)
+    /// It did its work, and this is its result (JSON, else text; `@FILE` is a file's text); of an undo: all of it is
+    /// taken back
     #[arg(long, group = "answer", value_name = "VALUE", num_args = 0..=1, require_equals = true, default_missing_value = "null")]
     completed: Option<String>,
     /// It did not: its error policy says what follows
     #[arg(long, group = "answer")]
     failed: bool,
-    /// Another attempt
+    /// Another attempt; an undo goes on with the step that failed
     #[arg(long, group = "answer")]
     run_again: bool,
     /// The whole execution is given up: it stops and fails, and nothing is undone
@@ -45,7 +47,12 @@ pub(super) fn run(args: &ResolveArgs, locations: &Locations) -> Result<Code, Fai
     let reader = hosting::reader(locations)?;
     tell::target(&reader, args.id, "resolve")?;
     let (state, _) = read_state(&reader, args.id)?;
-    let visit = asking_visit(args, &state)?;
+    let (visit, question) = asked(args, &state)?;
+    if question == Question::UndoFailed && args.failed {
+        let message = format!("the undo of {} has failed; that is what is asked about", state.address(visit));
+        let next = format!("catena ps resolve {} {}", args.id, answers_to(question));
+        return Err(Failure::new(Code::Usage, message).next(next));
+    }
     let resolution = resolution(args)?;
     let address = state.address(visit);
     let host = tell::tell(locations, args.id, InboxCommand::Resolve { visit, resolution })?;
@@ -66,31 +73,30 @@ fn resolution(args: &ResolveArgs) -> Result<Resolution, Failure> {
     })
 }
 
-/// The visits that wait for a person, with the word for why.
-pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, &'static str)> {
-    let word = |question| match question {
-        Question::InDoubt => "in doubt",
-        Question::Quarantined => "quarantined",
-        Question::UndoFailed => "its undo failed",
-    };
+/// The visits that wait for a person, and for what.
+pub(in crate::commands) fn asking(state: &State) -> Vec<(VisitNo, Question)> {
     // What has ended asks nobody any more.
     let open = state.visits().filter(|_| !state.has_ended());
-    open.filter_map(|(no, visit)| Some((no, word(visit.question()?)))).collect()
+    open.filter_map(|(no, visit)| Some((no, visit.question()?))).collect()
 }
 
-fn asking_visit(args: &ResolveArgs, state: &State) -> Result<VisitNo, Failure> {
+fn asked(args: &ResolveArgs, state: &State) -> Result<(VisitNo, Question), Failure> {
     let asking = asking(state);
-    let meant: Vec<VisitNo> = asking
-        .iter()
-        .map(|(no, _)| *no)
-        .filter(|no| args.step.as_ref().is_none_or(|name| tell::is_called(state, *no, name)))
-        .collect();
+    let is_meant = |no| args.step.as_ref().is_none_or(|name| tell::is_called(state, no, name));
+    let meant: Vec<_> = asking.iter().copied().filter(|(no, _)| is_meant(*no)).collect();
     let list = || {
-        let of = asking.iter().map(|(no, why)| format!("{} ({why})", state.address(*no)));
+        let of = asking.iter().map(|(no, why)| format!("{} ({})", state.address(*no), word(*why)));
         of.collect::<Vec<_>>().join(", ")
     };
     match (meant.as_slice(), asking.is_empty()) {
         ([one], _) => Ok(*one),
+        (_, true) if let Some((visit, execution)) = state.halted_undo() => {
+            let address = state.address(visit);
+            let message = format!(
+                "execution {execution} takes back what {address} has done, and that one waits for an answer"
+            );
+            Err(Failure::new(Code::Conflict, message).next(format!("catena ps resolve {execution} …")))
+        }
         (_, true) => {
             let message =
                 format!("no step of execution {} waits for an answer: it is {}", args.id, state.status());

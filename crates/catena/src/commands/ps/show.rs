@@ -11,11 +11,12 @@ use clap::{Args, ValueEnum};
 
 use super::{execution_id, resolve};
 use crate::{
+    commands::ending,
     document::{ExecutionDocument, StepDto},
     exit::{Code, Failure},
     graph::{self, Drawing},
     home::Locations,
-    hosting, output,
+    hosting, output, question,
 };
 
 /// Of what an execution waits for, the first are shown.
@@ -97,9 +98,12 @@ pub(super) fn run(args: &ShowArgs, locations: &Locations) -> Result<Code, Failur
         output::line(&format!("  {}: {}", error.kind, error.message))?;
     }
     for (visit, why) in resolve::asking(&state) {
-        let answers = "--completed | --failed | --run-again | --give-up";
+        let (word, answers) = (question::word(why), question::answers_to(why));
         let address = state.address(visit);
-        output::line(&format!("  {address}: {why}; catena ps resolve {id} {address} {answers}"))?;
+        output::line(&format!("  {address}: {word}; catena ps resolve {id} {address} {answers}"))?;
+    }
+    for line in ending::left_to_undo(&state) {
+        output::line(&format!("  {line}"))?;
     }
     for question in questions(&state) {
         output::line(&format!("  {question}"))?;
@@ -127,7 +131,7 @@ fn questions(state: &State) -> Vec<String> {
         lines.push(format!("{address} waits for the signal `{name}`; catena ps signal {id} {name}"));
     }
     for visit in state.agenda().calls().take(TIMERS_MAX) {
-        if let Some(child) = state.visit(visit).child {
+        if let Some(child) = state.visit(visit).child() {
             lines.push(format!("{} is execution {child}; catena ps show {child}", state.address(visit)));
         }
     }
