@@ -691,9 +691,15 @@ impl State {
     }
 
     pub fn step_status(&self, visit: VisitNo) -> StepStatus {
+        let step = self.step_of(visit);
         let visit = self.visit(visit);
         match (&visit.phase, &visit.undo) {
-            (VisitPhase::Ended(_), UndoPhase::Done) => StepStatus::Undone,
+            // A call that failed has failed, whatever of what its children did was there to be taken back.
+            (VisitPhase::Ended(end), UndoPhase::Done)
+                if step.undo.is_some() || matches!(end, VisitEnd::Completed(_)) =>
+            {
+                StepStatus::Undone
+            }
             (
                 VisitPhase::Ready
                 | VisitPhase::Backoff { .. }

@@ -597,18 +597,19 @@ fn next_unfinished(engine: &Engine) -> Result<Option<ExecutionId>, Failure> {
 
 /// Whether a host brings an execution on by itself. One that waits for others counts where they do not.
 fn goes_on(engine: &Engine, row: &ExecutionRow, unfinished: &[ExecutionRow]) -> Result<bool, Failure> {
-    if row.status != ExecutionStatus::Waiting {
+    if !matches!(row.status, ExecutionStatus::Waiting | ExecutionStatus::Stuck) {
         return Ok(!needs_a_person(row.status));
     }
-    // It may have moved on since the rows were read.
+    // It may have moved on since the rows were read; and it may not have heard yet of the end that it waits for.
     let (state, _) = read_state(&**engine.store(), row.id)?;
-    let is_unfinished = |id: ExecutionId| unfinished.iter().any(|row| row.id == id);
+    let has_ended = |id: ExecutionId| !unfinished.iter().any(|row| row.id == id);
     match state.status() {
+        ExecutionStatus::Stuck => Ok(state.halted_undo().is_some_and(|(_, undo)| has_ended(undo))),
         status if needs_a_person(status) => Ok(false),
-        // What waits without a clock waits for a person, a signal, or a child. It may not have heard of its end yet.
+        // What waits without a clock waits for a person, a signal, or a child.
         ExecutionStatus::Waiting if state.agenda().next_timer().is_none() => {
             let children = state.agenda().calls().map(|no| state.visit(no).child());
-            Ok(children.into_iter().any(|child| child.is_none_or(|child| !is_unfinished(child))))
+            Ok(children.into_iter().any(|child| child.is_none_or(has_ended)))
         }
         _ => Ok(true),
     }

@@ -210,13 +210,13 @@ fn a_chain_calls_another_one_and_what_that_has_done_is_undone_by_it() {
     assert_eq!(document["execution"]["error"]["type"], "exit_code", "the child's own failure");
     assert!(document["execution"]["error"]["detail"]["execution"].is_number());
     assert_eq!(statuses(&document), ["one undone", "two undone", "three failed"]);
-    // What the third child had booked is its own business: it failed, and its policy is to stop.
+    // The third child failed; what it had booked is taken back with the rest.
     let done = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(done, "book 1\nbook 2\nbook 9\nunbook 2\nunbook 1\n");
+    assert_eq!(done, "book 1\nbook 2\nbook 9\nunbook 9\nunbook 2\nunbook 1\n");
     let shown = place.json(&["ps", "ls", "-o", "json"]);
     let ends: Vec<&str> =
         shown["executions"].as_array().unwrap().iter().map(|row| row["status"].as_str().unwrap()).collect();
-    assert_eq!(ends.iter().filter(|end| **end == "rolled_back").count(), 4, "both parents and two undos");
+    assert_eq!(ends.iter().filter(|end| **end == "rolled_back").count(), 5, "both parents and three undos");
 }
 
 #[test]
@@ -325,6 +325,46 @@ fn a_result_is_reused_for_the_same_step_input_and_files() {
     check(&[], "two\n1\n", 3);
     check(&["--set", "n=2"], "two\n2\n", 4);
     check(&[], "two\n1\n", 4);
+}
+
+#[test]
+fn an_undo_of_a_child_that_is_stuck_is_named_by_its_caller_and_frees_it() {
+    let place = Place::new();
+    let log = place.path("log");
+    let back = "[{id: one, shell: echo one >> $LOG}, {id: two, shell: '[ -e mended ] && echo two >> $LOG'}]";
+    place.write(
+        "kid.yaml",
+        &format!(
+            "name: kid\nenv: {{LOG: {}}}\nsteps: [{{id: book, shell: 'true', undo: {back}}}]\n",
+            log.display()
+        ),
+    );
+    place.write(
+        "main.yaml",
+        "name: main\nsteps: [{id: call, chain: kid}, {shell: exit 1, error_policy: rollback}]\n",
+    );
+    assert_eq!(place.run(&["chain", "create", "kid.yaml"]).code, 0);
+    let done = place.run(&["run", "main.yaml"]);
+    done.fails(
+        1,
+        &["stuck\n  execution 5 takes back what call has done, and waits for an answer", "catena ps why 5"],
+    );
+    let why = place.run(&["ps", "why", "3"]).out;
+    assert!(why.contains("execution 5 takes back what `call` has done"), "{why}");
+    let shown = place.run(&["ps", "show", "3"]).out;
+    assert!(shown.contains("execution 5 takes back what call has done"), "{shown}");
+    assert!(shown.contains("not taken back: call"), "{shown}");
+    place.run(&["ps", "resolve", "3", "--run-again"]).fails(5, &["execution 5", "catena ps resolve 5"]);
+    place.run(&["ps", "resolve", "5", "--failed"]).fails(2, &["the undo of book has failed", "--run-again"]);
+    place.write("mended", "");
+    place.run(&["ps", "resolve", "5", "--run-again"]).says(&[]);
+    place.write("other.yaml", "steps: [{set: {a: 1}}]\n");
+    assert_eq!(place.run(&["run", "other.yaml"]).code, 0, "its host goes on with the others");
+    let shown = place.json(&["ps", "ls", "-o", "json"]);
+    let ends: Vec<_> =
+        shown["executions"].as_array().unwrap().iter().map(|row| row["status"].clone()).collect();
+    assert_eq!(ends, ["completed", "rolled_back", "completed", "rolled_back"]);
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n");
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn a_stuck_execution_says_why_and_later_runs_do_not_claim_to_go_on_with_it() {
         "steps:\n  - {shell: 'true', undo: {shell: exit 1, retry_config: {max_attempts: 1}}}\n  \
          - {shell: exit 1, error_policy: rollback}\n",
     );
-    place.run(&["run", "stuck.yaml"]).fails(1, &["stuck\n  an undo failed"]);
+    place.run(&["run", "stuck.yaml"]).fails(1, &["stuck\n  the undo of shell failed: exit_code: exit code 1\n  not taken back: shell\n  next: catena ps resolve"]);
     place.write("one.yaml", "steps: [{set: {a: 1}}]\n");
     let done = place.run(&["run", "one.yaml"]);
     assert!(done.code == 0 && !done.err.contains("going on with"), "{done:?}");
