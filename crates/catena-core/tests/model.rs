@@ -20,7 +20,7 @@ use proptest::prelude::*;
 /// A slot for every attempt: where attempts wait for each other is not the model's business.
 const SLOTS: u32 = 1_000;
 /// Orders of what happens at one instant that are tried before an outcome counts as wrong.
-const ORDERS_MAX: u64 = 100;
+const ORDERS_MAX: u64 = 3_000;
 
 /// What the core makes of it.
 fn outcome(draft: &Draft, script: &Script<'_>) -> Outcome {

@@ -8,7 +8,7 @@ use crate::{
     event::{Answer, Consequence, Event, StopReason},
     failure::{Failure, FailureType},
     ids::{AttemptNo, VisitNo},
-    state::VisitPhase,
+    state::{ResultOrigin, VisitPhase},
     value::Value,
 };
 
@@ -143,6 +143,7 @@ impl Decider<'_> {
     /// Whether there may be another iteration.
     pub(super) fn is_repeated(&self, no: VisitNo) -> bool {
         let visit = self.state.visit(no);
-        visit.iteration.is_some() && visit.alternative_to.is_none()
+        let is_own = !matches!(visit.origin, ResultOrigin::Cached { .. });
+        visit.iteration.is_some() && visit.alternative_to.is_none() && is_own
     }
 }

@@ -25,6 +25,8 @@ pub enum Order {
 pub(super) struct Clock {
     order: Order,
     dice: Cell<u64>,
+    /// How many rounds the dice may let somebody wait for others.
+    rounds_max: u64,
     now: Cell<u64>,
     /// The next instant that somebody waits for.
     next: Cell<Option<u64>>,
@@ -48,13 +50,14 @@ enum Stage {
 
 impl Clock {
     pub(super) fn new(order: Order) -> Self {
-        let dice = match order {
-            Order::Levels | Order::Text | Order::Reverse => 0,
-            Order::Dice(seed) => seed | 1,
+        let (dice, rounds_max) = match order {
+            Order::Levels | Order::Text | Order::Reverse => (0, 0),
+            Order::Dice(seed) => (seed | 1, 1 + seed % 7),
         };
         Self {
             order,
             dice: Cell::new(dice),
+            rounds_max,
             now: Cell::new(0),
             next: Cell::new(None),
             has_changed: Cell::new(false),
@@ -130,9 +133,11 @@ impl Clock {
         self.changed();
     }
 
-    /// Whether attempts may start: all else at this instant has happened.
+    /// Whether attempts may start: all else at this instant has happened. By the dice, also before that: where two
+    /// attempts end at one instant, what follows the first may start before the second is heard of.
     pub(super) fn may_start(&self) -> bool {
-        self.stage.get() == Stage::Starts
+        let is_early = matches!(self.order, Order::Dice(_)) && self.throw().is_multiple_of(4);
+        is_early || self.stage.get() == Stage::Starts
     }
 
     /// Lets others go first, if the order has it so; all that are as deep, before what is deeper.
@@ -140,7 +145,7 @@ impl Clock {
         self.let_others(match self.order {
             Order::Levels => 1,
             Order::Text | Order::Reverse => 0,
-            Order::Dice(_) => self.throw() % 3,
+            Order::Dice(_) => self.throw() % (self.rounds_max + 1),
         })
         .await;
     }
@@ -149,7 +154,7 @@ impl Clock {
     pub(super) async fn yield_step(&self) {
         self.let_others(match self.order {
             Order::Levels | Order::Text | Order::Reverse => 0,
-            Order::Dice(_) => self.throw() % 3,
+            Order::Dice(_) => self.throw() % (self.rounds_max + 1),
         })
         .await;
     }

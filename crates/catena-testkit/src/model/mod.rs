@@ -6,8 +6,8 @@
 //! and hardly by being wrong in the same way.
 //!
 //! What it takes for granted: there is a slot for every attempt, no attempt is lost, nobody cancels, signals or
-//! approves. Attempts start when nothing else is left to happen at an instant. Where two things happen at one
-//! instant, the language promises no order: the model then knows several ends, one for each [`Order`].
+//! approves. Attempts start when nothing else is left to happen at an instant, or before by the dice. Where two things
+//! happen at one instant, the language promises no order: the model then knows several ends, one for each [`Order`].
 
 mod block;
 mod clock;

@@ -328,6 +328,24 @@ fn a_result_is_reused_for_the_same_step_input_and_files() {
 }
 
 #[test]
+fn a_repeated_step_is_reused_as_a_whole() {
+    let place = Place::new();
+    let log = place.path("log");
+    place.write(
+        "chain.yaml",
+        &format!(
+            "name: c\nsteps:\n  - {{id: poll, env: {{N: '{{loop.index}}'}}, shell: 'echo $N >> {}; echo $N', cache: true,\n     \
+             repeat_config: {{until: loop.index == 2, max_iterations: 5}}, output_key: n}}\noutput: '{{n}}'\n",
+            log.display()
+        ),
+    );
+    for _ in 0..2 {
+        assert_eq!(place.run(&["run", "chain.yaml"]).out, "2\n");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "0\n1\n2\n");
+    }
+}
+
+#[test]
 fn an_undo_of_a_child_that_is_stuck_is_named_by_its_caller_and_frees_it() {
     let place = Place::new();
     let log = place.path("log");

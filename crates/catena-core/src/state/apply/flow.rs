@@ -80,7 +80,11 @@ impl State {
             iteration.previous = iteration.result.take();
             iteration.tries_before = tries;
         }
-        let phase = self.planned_phase(step, plan);
+        // Whether an earlier result holds was asked before the first iteration.
+        let phase = match self.planned_phase(step, plan) {
+            VisitPhase::Looking => VisitPhase::Ready,
+            phase => phase,
+        };
         self.enter_phase(no, phase);
         Ok(())
     }
