@@ -33,5 +33,5 @@ pub use self::{
         Announcement, BACKFILL_MAX, Backfilled, Begin, Change, First, News, ScheduleAnswer, ScheduleFollower,
         ScheduleRequest, Scheduled, Standing,
     },
-    start::{StartRequest, Started, plan_rerun},
+    start::{StartRequest, Started, plan_rerun, results_to_drop},
 };

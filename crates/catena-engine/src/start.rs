@@ -6,11 +6,12 @@ use std::{
 };
 
 use catena_core::{
-    ExecutionId, State, StepIx, Value,
+    ExecutionId, State, StepIx, Timestamp, Value,
     chain::{Chain, Part},
-    command::Legacy,
+    command::{Legacy, Outside, Slots, Start},
     event::Trigger,
     rerun::{Again, Rerun},
+    state::ResultOrigin,
     value::Blob,
 };
 use catena_store::{Actor, Entry, Store, Version};
@@ -122,6 +123,39 @@ pub fn plan_rerun(store: &dyn Store, state: &State, journal: &[Entry], again: Ag
         heir = store.heir(id)?;
     }
     Ok(state.rerun(again, journal.iter().map(|entry| &entry.event), &undone))
+}
+
+/// The addresses of results that a rerun is offered and does not take, since the items of their loop are others now. Of
+/// loops behind steps that run again nothing is known before they have run.
+pub fn results_to_drop(
+    request: StartRequest,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<BTreeSet<String>, Error> {
+    let start = CheckedStart::new(request, store)?;
+    let Legacy::Results { results, .. } = &start.legacy else { return Ok(BTreeSet::new()) };
+    let offered = results.iter().filter(|one| one.items.is_none()).map(|one| one.address.clone());
+    let offered: BTreeSet<String> = offered.collect();
+    let (version, trigger) = (start.version, start.trigger);
+    let first = Start {
+        left_out: start.left_out,
+        only: start.only,
+        legacy: start.legacy,
+        ..Start::new(&version.digest, start.params, trigger)
+    };
+    // It is only thought through: without a slot nothing runs.
+    let outside = Outside { now, slots: Slots::default(), jitter: 0.0 };
+    let (state, _) = State::start(ExecutionId(0), Arc::clone(&version.chain), first, outside);
+    let left = &state.adopted().results;
+    let taken: BTreeSet<String> = state
+        .visits()
+        .filter(|(_, visit)| matches!(visit.origin, ResultOrigin::Adopted { .. }) || visit.result().is_some())
+        .map(|(no, _)| state.address(no).to_string())
+        .collect();
+    Ok(offered
+        .into_iter()
+        .filter(|address| !left.contains_key(address) && !taken.contains(address))
+        .collect())
 }
 
 /// Steps of one version of a chain in another one, by their ids.

@@ -35,6 +35,17 @@ struct PreviewDto {
     /// The first start is on a date, rather than at once.
     #[serde(skip)]
     is_dated: bool,
+    #[serde(flatten)]
+    excerpt: Excerpt,
+}
+
+/// What of a chain does not run, by ids.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Excerpt {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_out: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) pinned: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,11 +63,12 @@ struct StepDto {
 pub(super) fn show(
     definition: &Definition,
     schedules: &[Schedule],
+    excerpt: Excerpt,
     format: Format,
-    problems: Vec<ProblemEntry>,
 ) -> Result<Code, Failure> {
     let preview = definition.checked.preview.as_ref().expect("a definition without an error has a preview");
-    let preview = PreviewDto::new(preview, schedules);
+    let preview = PreviewDto { excerpt, ..PreviewDto::new(preview, schedules) };
+    let problems = definition.problems();
     match format {
         Format::Text => output::raw(preview.text().as_bytes())?,
         Format::Json | Format::Jsonl => output::json(&PreviewDocument { schema: SCHEMA, preview, problems })?,
@@ -96,6 +108,7 @@ impl PreviewDto {
             every: every_ms.map(seconds),
             schedules: by_calendar.map(ToString::to_string).collect(),
             is_dated: matches!(schedules.first(), Some(Schedule { timing: Timing::Once { .. }, .. })),
+            excerpt: Excerpt::default(),
         }
     }
 
@@ -109,6 +122,11 @@ impl PreviewDto {
                 text += &format!(", after {}", step.depends_on.join(", "));
             }
             text.push('\n');
+        }
+        for (what, ids) in [("Left out", &self.excerpt.left_out), ("Pinned", &self.excerpt.pinned)] {
+            if !ids.is_empty() {
+                text += &format!("  {what}: {}\n", ids.join(", "));
+            }
         }
         text.push('\n');
         match self.after {

@@ -12,7 +12,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use catena_core::{Chain, Event, ExecutionId, State, StepIx, Value, chain::Part, status::ExecutionStatus};
+use catena_core::{
+    Chain, Event, ExecutionId, State, StepIx, Value,
+    chain::{Part, schema::mismatches},
+    status::ExecutionStatus,
+};
 use catena_engine::{Engine, Reach, StartRequest, host::HostClient, read_state};
 use catena_store::{ExecutionFilter, ExecutionRow, Store, Version, sqlite::SqliteStore};
 use clap::Args;
@@ -23,12 +27,13 @@ use super::{
     definition::{Definition, Refusal},
     ending,
     interrupt::{Choice, Interrupts},
-    params, preview,
+    params,
+    preview::{self, Excerpt},
     schedule::TimeArgs,
 };
 use crate::{
     args::{Format, Place},
-    commands::step::step_named,
+    commands::step::{step_named, step_on_the_way},
     document::{EventDto, ExecutionDocument},
     exit::{Code, Failure, Strictness},
     home::Locations,
@@ -66,16 +71,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Run this step alone, with what stands in it
-    #[arg(long, value_name = "STEP", group = "part")]
+    #[arg(long, value_name = "STEP", group = "part", conflicts_with_all = ["every", "after"])]
     only: Option<String>,
     /// Run this step and what follows it
-    #[arg(long, value_name = "STEP", group = "part")]
+    #[arg(long, value_name = "STEP", group = "part", conflicts_with_all = ["every", "after"])]
     from: Option<String>,
     /// Run what leads to this step, and the step
-    #[arg(long, value_name = "STEP", group = "part")]
+    #[arg(long, value_name = "STEP", group = "part", conflicts_with_all = ["every", "after"])]
     to: Option<String>,
     /// Give a step its result instead of running it: JSON, else text; @FILE is a file's content (JSON, else text)
-    #[arg(long, value_name = "STEP=VALUE")]
+    #[arg(long, value_name = "STEP=VALUE", conflicts_with_all = ["every", "after"])]
     pin: Vec<String>,
     /// Makes the start idempotent: the same key, definition and input answer the first execution
     // An empty one is a variable that is not set: all such starts would be one.
@@ -144,7 +149,16 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         return Err(failure);
     }
     let schedules = args.schedule.schedules(definition.schedules());
-    preview::show(&definition, &schedules, args.output, definition.problems())
+    let excerpt = match &definition.checked.chain {
+        None => Excerpt::default(),
+        Some(chain) => {
+            let left_out = args.part(chain)?.map(|part| chain.left_out(part)).unwrap_or_default();
+            let pinned = args.pins(chain)?.into_iter().map(|(step, _)| step);
+            let id = |step: StepIx| chain.step(step).id.to_string();
+            Excerpt { left_out: left_out.into_iter().map(id).collect(), pinned: pinned.map(id).collect() }
+        }
+    };
+    preview::show(&definition, &schedules, excerpt, args.output)
 }
 
 /// The way to an execution, and the problems of its definition.
@@ -210,9 +224,9 @@ impl RunArgs {
     /// The part of the chain that is asked for.
     fn part(&self, chain: &Chain) -> Result<Option<Part>, Failure> {
         let part = match (&self.only, &self.from, &self.to) {
-            (Some(name), _, _) => Part::Only(step_named(chain, name)?),
-            (_, Some(name), _) => Part::From(step_named(chain, name)?),
-            (_, _, Some(name)) => Part::To(step_named(chain, name)?),
+            (Some(name), _, _) => Part::Only(step_on_the_way(chain, name)?),
+            (_, Some(name), _) => Part::From(step_on_the_way(chain, name)?),
+            (_, _, Some(name)) => Part::To(step_on_the_way(chain, name)?),
             (None, None, None) => return Ok(None),
         };
         Ok(Some(part))
@@ -224,7 +238,19 @@ impl RunArgs {
                 let message = format!("`--pin {written}` has no `=`");
                 return Err(Failure::new(Code::Usage, message).next("--pin STEP=VALUE, or --pin STEP=@FILE"));
             };
-            Ok((step_named(chain, name)?, params::given_json(text, "--pin")?))
+            let (step, value) = (step_named(chain, name)?, params::given_json(text, "--pin")?);
+            let schema = chain.step(step).output.as_ref();
+            let wrong = schema.map(|schema| mismatches(schema, value.as_json())).unwrap_or_default();
+            match wrong.first() {
+                None => Ok((step, value)),
+                Some(wrong) => {
+                    let (path, why) = (&wrong.path, &wrong.message);
+                    let message =
+                        format!("`--pin {name}` does not fit the step's `output`: the value{path} {why}");
+                    Err(Failure::new(Code::Usage, message)
+                        .next("--pin STEP=VALUE, as the step's schema has it"))
+                }
+            }
         };
         self.pin.iter().map(pin).collect()
     }

@@ -84,6 +84,8 @@ fn what_failed_runs_again_and_what_completed_stands() {
     assert_eq!(night.rerun(&first, &["--to", "each"]).code, 0);
     assert_eq!(night.log(), [""; 0], "all of that has completed");
     // Other items are another loop: nothing of the old one stands.
+    let plan = night.rerun(&first, &["--set", "items=[1, 5]", "--dry-run"]);
+    plan.says(&["kept: a\n", "again: each[0]/item, each[1]/item, gate, c, d\n"]);
     assert_eq!(night.rerun(&first, &["--set", "items=[1, 5]"]).code, 0);
     assert_eq!(night.log(), ["item 1", "item 5", "c A2"]);
 }
@@ -117,9 +119,32 @@ fn a_part_of_a_chain_runs_with_results_that_are_given() {
     night.run(&["--only", "cc"]).fails(4, &["no step `cc`"]);
     night.run(&["--pin", "a"]).fails(2, &["no `=`"]);
     night.run(&["--only", "c", "--to", "c"]).fails(2, &["--only"]);
+    night.run(&["--only", "c", "--every", "5"]).fails(2, &["--every"]);
+    night.run(&["--only", "zzz"]).fails(4, &["no step `zzz`", "one of its steps: a, "]);
+    let shown = night.run(&["--only", "c", "--pin", "a=X", "--dry-run"]).out;
+    assert!(shown.contains("  Left out: a, each, gate, d\n  Pinned: a\n"), "{shown}");
+    let shown = night.place.json(&["run", "night.yaml", "--to", "each", "--dry-run", "-o", "json"]);
+    assert_eq!(shown["preview"]["left_out"], serde_json::json!(["gate", "c", "d"]));
     night.place.write("gate", "");
     night.run(&["--from", "gate", "--pin", "a=X", "--pin", "each=[1]"]).says(&[]);
     assert_eq!(night.log(), ["c X1"]);
+}
+
+#[test]
+fn a_part_is_told_by_steps_that_have_a_place_in_it_and_pins_fit_their_schema() {
+    let place = Place::new();
+    place.write(
+        "chain.yaml",
+        "steps:\n- {id: a, shell: echo 1, output: {type: integer}, alternative: {id: b, shell: echo 2}}\n- {id: c, shell: 'true'}\n",
+    );
+    place
+        .run(&["run", "chain.yaml", "--only", "b"])
+        .fails(2, &["`b` stands in an undo, an alternative or a handler"]);
+    place
+        .run(&["run", "chain.yaml", "--pin", "a=x"])
+        .fails(2, &["`--pin a` does not fit", "must be of type integer"]);
+    assert_eq!(place.run(&["run", "chain.yaml", "--pin", "a=7"]).code, 0);
+    place.run(&["ps", "rerun", "2", "--only", "b"]).fails(2, &["`b` stands in"]);
 }
 
 const UNDONE: &str = "\

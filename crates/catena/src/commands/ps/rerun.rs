@@ -9,14 +9,14 @@ use catena_core::{
     ExecutionId, State, StepIx, Value,
     rerun::{Again, Rerun},
 };
-use catena_engine::{Reach, StartRequest, plan_rerun, read_state};
+use catena_engine::{Clock, Reach, StartRequest, SystemClock, plan_rerun, read_state, results_to_drop};
 use catena_store::{Store, Version, whole};
 use clap::{ArgGroup, Args};
 
 use super::execution_id;
 use crate::{
     args::Format,
-    commands::{params, run, step::step_named},
+    commands::{params, run, step::step_on_the_way},
     document::steps_aside,
     exit::{Code, Failure},
     home::Locations,
@@ -73,31 +73,33 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
     }
     let (state, entries) = read_state(&reader, args.id)?;
     let again = again(args, &state)?;
-    let plan = plan_rerun(&reader, &state, &entries, again)?;
+    let mut plan = plan_rerun(&reader, &state, &entries, again)?;
     let digest = match args.latest {
         true => reader.chain(&row.chain)?.map_or(row.version.clone(), |chain| chain.version),
         false => row.version.clone(),
     };
     let version = Arc::new(reader.version(&digest)?);
     let params = params_of(args, &reader, &state, &version)?;
-    version.chain.resolve_params(params.clone()).map_err(catena_engine::Error::Params)?;
+    let request = StartRequest {
+        rerun: Some((args.id, again)),
+        ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
+    };
+    let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())?;
+    plan.kept.retain(|no| !dropped.contains(state.address(*no).as_str()));
     tell_plan(&state, &plan, &version);
     if args.dry_run {
         return Ok(Code::Completed);
     }
     drop(reader);
     let mut host = Host::reach(locations, Reach::All)?;
-    let request = StartRequest {
-        rerun: Some((args.id, again)),
-        ..StartRequest::new(version, params, hosting::actor())
-    };
     let started = host.start_once(request, locations)?;
     run::follow_execution(locations.clone(), host, started.execution, args.output)
 }
 
 fn again(args: &RerunArgs, state: &State) -> Result<Again, Failure> {
+    let on_the_way = |name: &String| step_on_the_way(state.chain(), name);
     let visited = |name: &String| {
-        let step = step_of(state, name)?;
+        let step = on_the_way(name)?;
         let was_there = state.visits().any(|(_, visit)| visit.step == step);
         if was_there {
             return Ok(step);
@@ -108,17 +110,10 @@ fn again(args: &RerunArgs, state: &State) -> Result<Again, Failure> {
     };
     match (&args.from, &args.only, &args.to) {
         (Some(name), _, _) => visited(name).map(Again::From),
-        (_, Some(name), _) => step_of(state, name).map(Again::Only),
-        (_, _, Some(name)) => step_of(state, name).map(Again::To),
+        (_, Some(name), _) => on_the_way(name).map(Again::Only),
+        (_, _, Some(name)) => on_the_way(name).map(Again::To),
         (None, None, None) => Ok(Again::Failed),
     }
-}
-
-fn step_of(state: &State, name: &str) -> Result<StepIx, Failure> {
-    step_named(state.chain(), name).map_err(|failure| match failure.next_try() {
-        Some(_) => failure,
-        None => failure.next(format!("catena ps show {}", state.id())),
-    })
 }
 
 /// What was given the first time, with what is given now.
