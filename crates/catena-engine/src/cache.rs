@@ -24,7 +24,11 @@ impl LookUp {
     pub(crate) fn of(state: &State, visit: VisitNo) -> Self {
         let (chain, step) = (state.chain(), state.step_of(visit));
         let input = &state.visit(visit).input;
-        let identity = json!([chain.name, step.id, step.work, chain.env, step.output, input]).to_string();
+        let mut identity = json!([chain.name, step.id, step.work, chain.env, step.output, input]);
+        if let (Some(iterations), Some(parts)) = (&step.iterations, identity.as_array_mut()) {
+            parts.push(json!(iterations));
+        }
+        let identity = identity.to_string();
         let own = step.work.process().and_then(|process| process.workdir.as_deref());
         let folder = own.or(chain.workdir.as_deref()).map(PathBuf::from).unwrap_or_default();
         let cache = step.cache.clone().unwrap_or_default();

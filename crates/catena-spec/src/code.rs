@@ -77,6 +77,7 @@ codes! {
     JoinImpossible = "C0309", Error, "A join that can never be met";
     Unreachable = "C0310", Error, "A step that nothing leads to";
     EndAside = "C0311", Error, "An `end` where the end is already known";
+    NoWayOut = "C0312", Warning, "Jumps that lead round and round";
 
     UnknownName = "C0401", Error, "An expression uses a name that does not exist";
     BadExpression = "C0402", Error, "An expression that cannot be read";

@@ -1,5 +1,7 @@
 //! `depends_on`: the steps it names must exist in the same block, and nothing may wait for itself.
 
+use std::collections::BTreeMap;
+
 use catena_core::chain::{Dependencies, Join, On};
 
 use super::context::Context;
@@ -35,9 +37,13 @@ impl Context<'_> {
             if let Some(entry) = step.get("depends_on").filter(|_| !nodes.is_empty()) {
                 self.idle(entry, "in a sequence a step waits for the one before it and for nothing else");
             }
+            if let Some(entry) = step.get("join") {
+                self.idle(entry, "it says how many of the steps in `depends_on` are waited for");
+            }
             return Some(Dependencies::default());
         }
         let join = step.get("join").map(|entry| self.join(entry, nodes.len()));
+        self.check_twins(step, &nodes);
         let need = |node: &&Node| {
             let id = self.index.find(&self.dependency_name(node)?)?.0.clone();
             let on = match self.dependency_on(node).as_str() {
@@ -50,6 +56,39 @@ impl Context<'_> {
         };
         let needs: Option<Vec<_>> = nodes.iter().map(need).collect();
         Some(Dependencies { needs: needs?, join: lift(join)?.unwrap_or_default() })
+    }
+
+    /// A step that is named twice: for the same end for nothing, for two ends of which it can have one in vain.
+    fn check_twins(&mut self, step: &StepOutline<'_>, nodes: &[&Node]) {
+        let mut named: BTreeMap<String, (&Node, String)> = BTreeMap::new();
+        for node in nodes {
+            let Some(id) =
+                self.dependency_name(node).and_then(|name| Some(self.index.find(&name)?.0.to_string()))
+            else {
+                continue;
+            };
+            let on = self.dependency_on(node);
+            let Some((first, first_on)) = named.get(&id) else {
+                named.insert(id, (node, on));
+                continue;
+            };
+            let problem = if *first_on == on {
+                let message = format!("`{id}` stands twice in `depends_on`");
+                Problem::new(Code::IdleKey, node.span, message)
+                    .label("does nothing")
+                    .help("leave one of them out")
+            } else if step.get("join").is_none() && excludes(first_on, &on) {
+                let message =
+                    format!("`{id}` cannot end as `{first_on}` and as `{on}`, and both are waited for");
+                Problem::new(Code::JoinImpossible, node.span, message)
+                    .label("can never be met with the other one")
+                    .help("`join: any` starts when one of them is met; `on: ended` is met by every end")
+            } else {
+                continue;
+            };
+            let problem = problem.related(first.span, "named here before");
+            self.add(problem);
+        }
     }
 
     fn join(&mut self, entry: &Entry, dependencies: usize) -> Option<Join> {
@@ -142,6 +181,12 @@ impl Context<'_> {
         }
         self.add(problem);
     }
+}
+
+/// Whether no end of a step meets both. What is let pass has failed and counts as completed, and so does what its own
+/// `when` skips.
+fn excludes(one: &str, other: &str) -> bool {
+    matches!((one, other), ("failed", "skipped") | ("skipped", "failed"))
 }
 
 /// Circles of steps that wait for each other, each once, found in the order of the text.

@@ -13,6 +13,8 @@ pub(crate) enum Here {
     At(usize),
     /// A step that has ended: where to go next is asked then.
     Behind(usize),
+    /// A step of which an iteration has completed: whether there is another one is asked then.
+    Iterated(usize),
     /// A step that has completed and is taken back.
     Undoing(usize),
     /// Behind the whole block.
@@ -28,7 +30,10 @@ impl Default for Here {
 impl Here {
     pub(crate) fn position(self) -> Option<usize> {
         match self {
-            Here::At(position) | Here::Behind(position) | Here::Undoing(position) => Some(position),
+            Here::At(position)
+            | Here::Behind(position)
+            | Here::Iterated(position)
+            | Here::Undoing(position) => Some(position),
             Here::End => None,
         }
     }
@@ -112,6 +117,27 @@ impl Order {
         (0..ways.next.len()).filter(|place| !seen[*place]).collect()
     }
 
+    /// The places that are come to and from which no way leads out of the block.
+    pub(crate) fn trapped(&self) -> Vec<usize> {
+        let Order::Jumps(ways) = self else { return Vec::new() };
+        let end = ways.next.len();
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); end + 1];
+        for (from, to) in ways.next.iter().enumerate() {
+            to.iter().for_each(|to| before[*to].push(from));
+        }
+        // What ends the chain leads nowhere, and out.
+        let mut open: Vec<usize> =
+            (0..end).filter(|place| ways.next[*place].is_empty()).chain([end]).collect();
+        let mut leaves = vec![false; end + 1];
+        while let Some(place) = open.pop() {
+            if !std::mem::replace(&mut leaves[place], true) {
+                open.extend(&before[place]);
+            }
+        }
+        let unreachable = self.unreachable();
+        (0..end).filter(|place| !leaves[*place] && unreachable.binary_search(place).is_err()).collect()
+    }
+
     /// What is known of what any of these steps has left, each of which leaves the same thing.
     pub(crate) fn relation(&self, steps: &[usize], here: Here) -> Relation {
         match (self, here) {
@@ -120,10 +146,17 @@ impl Order {
                 ways.relation(steps, at)
             }
             (Order::Line | Order::Graph { .. }, Here::End) => Relation::Before,
-            (Order::Line, Here::At(at) | Here::Behind(at) | Here::Undoing(at)) => {
-                if steps.iter().any(|step| *step < at) { Relation::Before } else { Relation::After }
+            (Order::Line, Here::At(at) | Here::Behind(at) | Here::Iterated(at) | Here::Undoing(at)) => {
+                if steps.iter().any(|step| *step < at) {
+                    Relation::Before
+                } else {
+                    Relation::After
+                }
             }
-            (Order::Graph { .. }, Here::At(at) | Here::Behind(at) | Here::Undoing(at)) => {
+            (
+                Order::Graph { .. },
+                Here::At(at) | Here::Behind(at) | Here::Iterated(at) | Here::Undoing(at),
+            ) => {
                 let relations = steps.iter().map(|step| self.waited_for(*step, at));
                 relations.reduce(better).unwrap_or(Relation::After)
             }

@@ -139,8 +139,8 @@ impl Frame {
     /// What is known here of what the step at a position has left.
     fn known_of(&self, step: usize) -> Relation {
         let relation = match self.here {
-            Here::Behind(own) | Here::Undoing(own) if own == step => Relation::Before,
-            Here::At(_) | Here::Behind(_) | Here::Undoing(_) | Here::End => {
+            Here::Behind(own) | Here::Iterated(own) | Here::Undoing(own) if own == step => Relation::Before,
+            Here::At(_) | Here::Behind(_) | Here::Iterated(_) | Here::Undoing(_) | Here::End => {
                 self.order.relation(&[step], self.here)
             }
         };
@@ -155,8 +155,8 @@ impl Frame {
         let doubt = *self.doubts.get(&step)?;
         let own = self.here.position();
         let is_sure = match doubt {
-            // What is taken back has completed.
-            _ if self.here == Here::Undoing(step) => true,
+            // What is taken back has completed, and so has what is asked about after an iteration.
+            _ if matches!(self.here, Here::Undoing(own) | Here::Iterated(own) if own == step) => true,
             // Where the one runs, the other one did.
             Doubt::When => own.is_some_and(|own| {
                 own != step
@@ -227,6 +227,11 @@ impl Scope {
     /// The places of the innermost block that nothing leads to.
     pub(crate) fn unreachable(&self) -> Vec<usize> {
         self.frames.last().map(|frame| frame.order.unreachable()).unwrap_or_default()
+    }
+
+    /// The places of the innermost block from which nothing leads out of it.
+    pub(crate) fn trapped(&self) -> Vec<usize> {
+        self.frames.last().map(|frame| frame.order.trapped()).unwrap_or_default()
     }
 
     /// Whether this place is among the steps of the chain, and in no handler.

@@ -69,7 +69,7 @@ impl Context<'_> {
         let cache = step.get("cache").map(|entry| self.cache(&entry.value));
         let pool = step.get("pool").map(|entry| self.full_text(&entry.value));
         // Whether to go on is asked when an iteration has left its result.
-        self.scope.at(Here::Behind(position));
+        self.scope.at(Here::Iterated(position));
         let iterations = step.get("repeat_config").map(|entry| self.iterations(&entry.value));
         self.scope.at(Here::At(position));
         if repeats {
@@ -93,6 +93,10 @@ impl Context<'_> {
         self.effect_to_undo(step);
         if around.is_aside {
             self.end_aside(step);
+            self.idle_aside(step);
+        }
+        if let Some(entry) = step.get("max_visits").filter(|_| around.is_graph) {
+            self.idle(entry, "in a graph a step is visited once");
         }
         let depends = self.depends(step, around.is_graph);
         let flow = step.get("flow").map(|entry| self.flow(&entry.value));
@@ -255,6 +259,37 @@ impl Context<'_> {
                 problem = problem.related(entry.key.span, "from here it always goes elsewhere");
             }
             self.add(problem.help("take the step out, or name it in the `next` or `default` of another one"));
+        }
+        self.check_ways_out(block);
+    }
+
+    /// Steps that jump round and round, until one fails or is visited too often.
+    fn check_ways_out(&mut self, block: &BlockOutline<'_>) {
+        let trapped = self.scope.trapped();
+        let jumps = |position: &usize| block.steps[*position].get("next_step_logic");
+        let Some(entry) = trapped.iter().rev().find_map(jumps) else { return };
+        let first = &block.steps[trapped[0]];
+        let message = format!("nothing leads out of the steps from `{}` on", first.id());
+        let problem = Problem::new(Code::NoWayOut, entry.key.span, message)
+            .label("always goes back")
+            .related(first.place, "from here on there is no way to the end of the block");
+        self.add(problem.help("add a condition whose `next` is `end`, or a step behind them"));
+    }
+
+    /// What belongs to an undo or a handler is not taken back, and takes nothing back.
+    fn idle_aside(&mut self, step: &StepOutline<'_>) {
+        if let Some(entry) = step.get("undo") {
+            self.idle(entry, "what takes back, or follows the end, is not taken back itself");
+        }
+        let policy = step.get("error_policy").filter(|entry| {
+            self.error_policy(&entry.value) == Some(WrittenPolicy::Ends(ErrorPolicy::Rollback))
+        });
+        if let Some(entry) = policy {
+            let message = "`rollback` is `stop` in an undo or a handler";
+            let problem = Problem::new(Code::IdleKey, entry.value.span, message).label("rolls nothing back");
+            self.add(
+                problem.help("the end of the execution is known here, and undos have run or are running"),
+            );
         }
     }
 
