@@ -367,7 +367,7 @@ fn run_with_children<'a>(mut sim: Sim<'a>) -> (Sim<'a>, Vec<(String, u64)>) {
     let (mut number, mut seen, mut undone) = (0, 0, Vec::new());
     loop {
         for visit in sim.state.agenda().calls().collect::<Vec<_>>() {
-            let attempt = sim.state.live_attempt(visit).unwrap();
+            let attempt = sim.state.live_attempt(visit).expect("a call runs");
             if sim.state.visit(visit).children.len() < attempt.0 as usize {
                 number += 1;
                 sim.tell(Command::NoteChild { visit, attempt, child: ExecutionId(number) });
@@ -375,7 +375,7 @@ fn run_with_children<'a>(mut sim: Sim<'a>) -> (Sim<'a>, Vec<(String, u64)>) {
         }
         for (_, event) in &sim.journal[seen..] {
             if let Event::ChildUndoStarted { visit } = event {
-                let child = sim.state.visit(*visit).standing_children().last().unwrap();
+                let child = sim.state.visit(*visit).standing_children().last().expect("it has a child");
                 undone.push((sim.state.address(*visit).to_string(), child.0));
             }
         }

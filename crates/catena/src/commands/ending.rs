@@ -31,7 +31,9 @@ pub(super) fn tell(state: &State) -> ExecutionRow {
         }
     }
     if row.status != ExecutionStatus::Completed {
-        let step = failed_step(state).map(|address| format!(" --step {address}")).unwrap_or_default();
+        let step = failed_step(state, row.error.as_ref())
+            .map(|address| format!(" --step {address}"))
+            .unwrap_or_default();
         talk!("  next: catena ps show {0}, catena ps logs {0}{step}", row.id);
     }
     row
@@ -56,11 +58,11 @@ pub(super) fn left_to_undo(state: &State) -> Vec<String> {
     vec![why, format!("not taken back: {named}{more}")]
 }
 
-/// Where the last failure was that has a log.
-fn failed_step(state: &State) -> Option<String> {
-    let failed = state.visits().filter(|(_, visit)| visit.attempts > 0 && visit.failure().is_some());
-    let (last, _) = failed.last()?;
-    Some(output::shell_word(Path::new(state.address(last).as_str())))
+/// Where the failure that it ended with was, else the last one, of those that have a log.
+fn failed_step(state: &State, error: Option<&catena_core::Failure>) -> Option<String> {
+    let failed = || state.visits().filter(|(_, visit)| visit.attempts > 0 && visit.failure().is_some());
+    let (visit, _) = failed().find(|(_, visit)| visit.failure() == error).or_else(|| failed().last())?;
+    Some(output::shell_word(Path::new(state.address(visit).as_str())))
 }
 
 /// Says once that the execution has come to wait for a person, and what a person can do.

@@ -151,7 +151,10 @@ pub(super) fn given(text: &str, option: &str) -> Result<Value, Failure> {
 pub(super) fn given_for(text: &str, schema: Option<&Json>, option: &str) -> Result<Value, Failure> {
     match text.strip_prefix('@') {
         Some(path) => {
-            let next = format!("{option}=VALUE, or {option}=@FILE with a text file");
+            let next = match option.starts_with('-') {
+                true => format!("{option}=VALUE, or {option}=@FILE with a text file"),
+                false => format!("{option} as JSON or text, or @FILE with a text file"),
+            };
             std::fs::read_to_string(path)
                 .map(Value::text)
                 .map_err(|error| unreadable(path, &error).next(next))

@@ -31,7 +31,10 @@ fn an_answer_that_fits_is_the_result_and_any_other_is_refused() {
     place.write("ask.yaml", ASK);
     let id = waiting(&place, "ask.yaml");
     let ps = |args: &[&str]| place.run(&[&["ps", args[0], &id], &args[1..]].concat());
-    assert!(place.run(&["ps", "show", &id]).out.contains("ok asks: Deploy ask?"));
+    let shown = place.run(&["ps", "show", &id]).out;
+    assert!(shown.contains("ok asks: Deploy ask?"), "{shown}");
+    assert!(shown.contains("--set NAME=VALUE for each of: window* (string), n (integer)"), "{shown}");
+    ps(&["signal", "paid", "@nonexistent"]).fails(4, &["nonexistent", "VALUE as JSON or text"]);
     ps(&["approve"]).fails(5, &["it must have `window`"]);
     ps(&["approve", "--set", "window=noon"]).fails(5, &["`window` must be one of"]);
     ps(&["approve", "--set", "window"]).fails(2, &["no NAME=VALUE"]);

@@ -2,6 +2,7 @@
 
 use catena_core::{
     Event, ExecutionId, State,
+    chain::{Wait, Work},
     event::Trigger,
     state::{Timer, VisitPhase},
 };
@@ -124,7 +125,13 @@ fn questions(state: &State) -> Vec<String> {
     for visit in state.agenda().asking().take(TIMERS_MAX) {
         let VisitPhase::Asking { title, .. } = &state.visit(visit).phase else { continue };
         let address = state.address(visit);
-        lines.push(format!("{address} asks: {title}; catena ps approve {id} {address}, or reject"));
+        let mut line = format!("{address} asks: {title}; catena ps approve {id} {address}, or reject");
+        if let Work::Wait { wait: Wait::Approval(approval) } = &state.step_of(visit).work
+            && let Some(form) = &approval.form
+        {
+            line.push_str(&format!("; --set NAME=VALUE for each of: {}", question::fields(form).join(", ")));
+        }
+        lines.push(line);
     }
     for (name, visit) in state.agenda().awaiting().take(TIMERS_MAX) {
         let address = state.address(visit);
