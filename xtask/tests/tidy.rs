@@ -12,9 +12,10 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 use catena_spec::Code;
 
 /// Who may use whom; a crate that is not here has no place in the picture yet.
-const EDGES: [(&str, &[&str]); 6] = [
+const EDGES: [(&str, &[&str]); 7] = [
     ("catena-core", &[]),
     ("catena-spec", &["catena-core"]),
+    ("catena-sim", &["catena-core"]),
     ("catena-store", &["catena-core"]),
     ("catena-runners", &["catena-core"]),
     ("catena-engine", &["catena-core", "catena-runners", "catena-store"]),

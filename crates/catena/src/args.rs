@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     /// Find every mistake in definitions, without running anything
     Check(commands::check::CheckArgs),
+    /// Try a chain on a virtual clock, without running anything
+    Sim(commands::sim::SimArgs),
     /// Explain an error code
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of definitions, for editors

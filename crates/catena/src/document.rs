@@ -113,12 +113,12 @@ pub(crate) struct ExecutionsDocument {
 #[derive(Debug, Serialize)]
 pub(crate) struct EventDto {
     seq: u64,
-    at: String,
+    pub(crate) at: String,
     actor: String,
-    kind: &'static str,
-    address: Option<String>,
+    pub(crate) kind: &'static str,
+    pub(crate) address: Option<String>,
     attempt: Option<u32>,
-    data: Json,
+    pub(crate) data: Json,
 }
 
 impl ExecutionDocument {

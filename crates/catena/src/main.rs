@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         | Command::Run(_)
         | Command::Check(_)
         | Command::Explain(_)
+        | Command::Sim(_)
         | Command::Schema(_)
         | Command::Ps(_)
         | Command::Schedule(_)
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Init(args) => commands::init::run(&args),
         Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
+        Command::Sim(args) => commands::sim::run(&args, locate),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),

@@ -32,6 +32,8 @@ mod realms;
 mod rerun;
 #[path = "cli/schedules.rs"]
 mod schedules;
+#[path = "cli/sim.rs"]
+mod sim;
 #[path = "cli/start.rs"]
 mod start;
 #[path = "cli/talk.rs"]
@@ -101,6 +103,15 @@ impl Place {
     fn json(&self, args: &[&str]) -> Json {
         let done = self.run(args);
         serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+    }
+
+    /// The names of what lies in the folder.
+    fn files(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     fn store(&self) -> PathBuf {

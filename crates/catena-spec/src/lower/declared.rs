@@ -19,6 +19,10 @@ impl Declared {
     /// Where a dotted path leaves what is declared. A list is entered by numbers, which paths do not show: what is
     /// behind it is not looked at.
     pub(crate) fn miss(&self, path: &str) -> Option<Miss> {
+        // The value itself is there.
+        if path.is_empty() {
+            return None;
+        }
         match self {
             Declared::Schema(schema) => miss_in_schema(schema, path),
             Declared::Constant(value) => miss_in_constant(value, path),

@@ -17,6 +17,7 @@ pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod schema;
+pub(crate) mod sim;
 mod step;
 pub(crate) mod version;
 

@@ -23,7 +23,17 @@ pub(super) fn read(
     set: &[String],
     chain: &Chain,
 ) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut given = Given::default();
+    read_over(BTreeMap::new(), input, set, chain)
+}
+
+/// The same over parameters that are there.
+pub(super) fn read_over(
+    values: BTreeMap<String, Value>,
+    input: Option<&Path>,
+    set: &[String],
+    chain: &Chain,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut given = Given { values, ..Given::default() };
     if let Some(path) = input {
         given.take_input(path);
     }

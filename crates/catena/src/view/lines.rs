@@ -16,8 +16,9 @@ use crate::output;
 /// Beyond it a line is cut; `ps logs` has all of it.
 const TAIL_LINE_MAX_COLUMNS: usize = 500;
 
-/// What an event that `state` has folded leaves on the terminal.
-pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
+/// What an event that `state` has folded leaves on the terminal. Where there are no logs nothing runs, and nobody is
+/// asked to answer.
+pub(super) fn of(state: &State, entry: &Entry, logs: Option<&Logs>) -> Vec<Line> {
     let at = |visit: VisitNo| state.address(visit).to_string();
     let line = |style: Style, mark: &str, visit: VisitNo, words: &str| {
         let gap = if words.is_empty() { "" } else { "  " };
@@ -44,24 +45,16 @@ pub(super) fn of(state: &State, entry: &Entry, logs: &Logs) -> Vec<Line> {
         Event::VisitEntered { visit, plan: Plan::Pin(_), .. } => line(Style::Plain, "=", *visit, "pinned"),
         Event::VisitEntered { visit, plan: Plan::Ask { title, .. }, .. } => {
             let id = state.id();
-            line(
-                Style::Strong,
-                "?",
-                *visit,
-                &format!("{title}  catena ps approve {id} | catena ps reject {id}"),
-            )
+            let how = logs.map(|_| format!("  catena ps approve {id} | catena ps reject {id}"));
+            line(Style::Strong, "?", *visit, &format!("{title}{}", how.unwrap_or_default()))
         }
         Event::VisitEntered { visit, plan: Plan::Await { .. }, .. } => {
             let Work::Wait { wait: Wait::Signal { name, .. } } = &state.step_of(*visit).work else {
                 return Vec::new();
             };
             let id = state.id();
-            line(
-                Style::Plain,
-                "…",
-                *visit,
-                &format!("waits for the signal {name}  catena ps signal {id} {name}"),
-            )
+            let how = logs.map(|_| format!("  catena ps signal {id} {name}")).unwrap_or_default();
+            line(Style::Plain, "…", *visit, &format!("waits for the signal {name}{how}"))
         }
         Event::VisitEntered { visit, plan: Plan::End { status, .. }, .. } => {
             line(Style::Plain, "■", *visit, &format!("ends the chain: {status}"))
@@ -179,7 +172,8 @@ fn last_failure(state: &State, visit: VisitNo) -> String {
 }
 
 /// What the last attempt wrote before it failed.
-fn last_words(state: &State, visit: VisitNo, logs: &Logs) -> Vec<Line> {
+fn last_words(state: &State, visit: VisitNo, logs: Option<&Logs>) -> Vec<Line> {
+    let Some(logs) = logs else { return Vec::new() };
     let entered = state.visit(visit);
     if !entered.has_ended() || entered.attempts == 0 {
         return Vec::new();

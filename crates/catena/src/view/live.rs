@@ -81,7 +81,7 @@ impl View {
 
     /// Tells of an event of it that `state` has folded.
     pub(crate) fn event(&self, state: &State, entry: &Entry) {
-        let lines = lines::of(state, entry, &self.logs);
+        let lines = lines::of(state, entry, Some(&self.logs));
         match &self.live {
             None => lines.iter().for_each(|line| talk!("{}", line.render(self.colour))),
             Some((live, _)) => live.change(|inside| {

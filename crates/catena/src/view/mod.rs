@@ -11,8 +11,17 @@ mod model;
 mod painter;
 mod text;
 
+use catena_core::State;
+use catena_store::Entry;
+
 pub(crate) use self::{
     list::List,
     live::{View, question, redraw, rescue, say, suspend, tell_of_panics},
     text::clean,
 };
+
+/// What an event that `state` has folded means to a person, as plain text.
+pub(crate) fn words(state: &State, entry: &Entry) -> Vec<String> {
+    let plain = |line: &text::Line| line.render(text::Colour::Off);
+    lines::of(state, entry, None).iter().map(plain).collect()
+}

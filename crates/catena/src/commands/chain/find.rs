@@ -1,10 +1,16 @@
 //! The chain that a word on the command line means: its name, else its number.
 
-use catena_core::status::{ChainStatus, ScheduleStatus};
+use std::{path::Path, sync::Arc};
+
+use catena_core::{
+    Chain,
+    status::{ChainStatus, ScheduleStatus},
+};
 use catena_engine::{Reach, Standing};
 use catena_store::{ChainRow, ScheduleRow, Store};
 
 use crate::{
+    commands::{check::first_code, definition::Definition},
     exit::{Code, Failure},
     home::Locations,
     hosting::{self, Host},
@@ -49,4 +55,36 @@ pub(super) fn change(word: &str, standing: Standing, locations: &Locations) -> R
     host.change_chain(&chain.name, standing)?;
     talk!("chain {} is {status}", chain.name);
     Ok(Code::Completed)
+}
+
+/// A chain of a file, or of the store by its name or number.
+pub(in crate::commands) fn chain_of(
+    word: &str,
+    locate: impl FnOnce() -> Result<Locations, Failure>,
+) -> Result<Arc<Chain>, Failure> {
+    if is_file(word) {
+        return chain_of_file(Path::new(word));
+    }
+    let reader = hosting::reader(&locate()?)?;
+    Ok(reader.version(&find(&reader, word)?.version)?.chain)
+}
+
+/// By its ending, as no chain is likely to be called; a chain that is can be named by its number.
+fn is_file(word: &str) -> bool {
+    let ending = Path::new(word).extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) || word.contains('/')
+}
+
+fn chain_of_file(path: &Path) -> Result<Arc<Chain>, Failure> {
+    let mut definition = Definition::read(path)?;
+    if definition.checked.has_error() {
+        definition.tell_problems();
+        let next = first_code(std::slice::from_ref(&definition));
+        return Err(Failure::told(Code::Definition).next_if(true, next));
+    }
+    definition.checked.chain.take().map(Arc::new).ok_or_else(|| {
+        let message = format!("{} asks for what this version does not run yet", path.display());
+        let path = output::shell_word(path);
+        Failure::new(Code::Definition, message).next(format!("catena run {path} --dry-run, which shows it"))
+    })
 }

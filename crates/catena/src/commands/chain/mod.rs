@@ -16,6 +16,8 @@ mod rm;
 mod show;
 mod versions;
 
+pub(in crate::commands) use self::find::chain_of;
+
 use clap::{Args, Subcommand};
 
 use crate::{

@@ -82,6 +82,6 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
 }
 
 /// An execution's number on the command line.
-fn execution_id(text: &str) -> Result<ExecutionId, String> {
+pub(in crate::commands) fn execution_id(text: &str) -> Result<ExecutionId, String> {
     text.parse().map(ExecutionId).map_err(|_| format!("`{text}` is no number; `catena ps ls` shows them"))
 }

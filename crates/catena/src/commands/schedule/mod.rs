@@ -14,7 +14,10 @@ mod times;
 use clap::{Args, Subcommand};
 
 pub(crate) use self::dto::ScheduleDto;
-pub(super) use self::{dto::print_table, times::TimeArgs};
+pub(super) use self::{
+    dto::print_table,
+    times::{TimeArgs, milliseconds},
+};
 use crate::{
     exit::{Code, Failure},
     home::Locations,

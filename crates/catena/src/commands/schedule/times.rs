@@ -39,7 +39,7 @@ impl TimeArgs {
 }
 
 /// Milliseconds of a duration, as definitions write them.
-pub(super) fn milliseconds(text: &str) -> Result<u64, String> {
+pub(in crate::commands) fn milliseconds(text: &str) -> Result<u64, String> {
     catena_spec::duration_ms(text).ok_or_else(|| {
         format!("`{text}` is no duration: seconds as a number, or text like 90s, 5m, 1h30m, 2d")
     })
