@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use catena_spec::language::{
-    CHAIN_KEYS, ELSEWHERE, KINDS, Key, Kind, Object, On, Rule, STEP_KEYS, Shape, Since,
+    CASE_FILE_KEYS, CHAIN_KEYS, ELSEWHERE, KINDS, Key, Kind, Object, On, Rule, STEP_KEYS, Shape, Since,
 };
 
 const HEAD: &str = "# Keys and kinds\n\n\
@@ -33,6 +33,8 @@ pub(crate) fn keys() -> String {
     }
     text.push_str("\n## A step, beside its kind\n\n");
     table(&mut text, STEP_KEYS, &mut objects);
+    text.push_str("\n## A file of cases, for `catena test`\n\n");
+    table(&mut text, CASE_FILE_KEYS, &mut objects);
     text.push_str("\n## The objects within\n");
     let mut at = 0;
     while at < objects.len() {

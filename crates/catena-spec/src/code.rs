@@ -102,6 +102,8 @@ codes! {
     BadBase64 = "C0560", Error, "Code in Base64 that does not decode";
     BadUrl = "C0580", Error, "A URL that says nobody to ask";
     BadRequest = "C0581", Error, "A part of a request that cannot be sent";
+
+    NotAsExpected = "C0601", Error, "A case that did not come out as expected";
 }
 
 impl Code {

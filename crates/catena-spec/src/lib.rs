@@ -1,6 +1,7 @@
 //! From text to chain: reads a definition in YAML or JSON, finds every problem at once with its exact place, and
 //! lowers it into the chain that the core runs. It does no I/O: step files come through [`Files`].
 
+mod cases;
 mod check;
 mod code;
 mod code_facts;
@@ -24,6 +25,10 @@ mod structure;
 mod suggest;
 mod textmap;
 
+pub use cases::{
+    Case, CaseFile, Expect, Given, GivenCancel, GivenFailure, GivenSignal, GivenStep, Placed, check_cases,
+    step_meant,
+};
 pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
 #[cfg(feature = "concurrency")]

@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(commands::check::CheckArgs),
     /// Try a chain on a virtual clock, without running anything
     Sim(commands::sim::SimArgs),
+    /// Run cases of chains on a virtual clock
+    Test(commands::test::TestArgs),
     /// Explain an error code
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of definitions, for editors

@@ -105,6 +105,16 @@ impl Failure {
         Self::of_all(code, Vec::new())
     }
 
+    /// Prints what went wrong on stderr.
+    pub(crate) fn tell(&self) {
+        for message in &self.messages {
+            talk!("error: {message}");
+        }
+        if let Some(next) = &self.next {
+            talk!("  next: {next}");
+        }
+    }
+
     pub(crate) fn messages(&self) -> &[String] {
         &self.messages
     }
@@ -161,12 +171,7 @@ impl From<catena_store::Error> for Failure {
 /// Prints what went wrong on stderr and gives the exit code.
 pub(crate) fn report(result: Result<Code, Failure>) -> ExitCode {
     let code = result.unwrap_or_else(|failure| {
-        for message in &failure.messages {
-            talk!("error: {message}");
-        }
-        if let Some(next) = &failure.next {
-            talk!("  next: {next}");
-        }
+        failure.tell();
         failure.code
     });
     ExitCode::from(code as u8)

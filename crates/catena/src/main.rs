@@ -53,6 +53,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         | Command::Check(_)
         | Command::Explain(_)
         | Command::Sim(_)
+        | Command::Test(_)
         | Command::Schema(_)
         | Command::Ps(_)
         | Command::Schedule(_)
@@ -67,6 +68,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Init(args) => commands::init::run(&args),
         Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
+        Command::Test(args) => commands::test::run(&args, locate),
         Command::Sim(args) => commands::sim::run(&args, locate),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/cases.rs"]
+mod cases;
 #[path = "cli/chains.rs"]
 mod chains;
 #[path = "cli/check.rs"]

@@ -1,12 +1,14 @@
 //! The language as a table: every key and kind with its shape, default, limit and one sentence. The parser's structure
 //! check, the JSON Schema and the tables of the reference are all read off it, so that none of them can differ.
 
+pub(crate) mod cases;
 mod chain;
 mod kinds;
 mod names;
 mod objects;
 mod step;
 
+pub use cases::CASE_FILE_KEYS;
 pub use chain::CHAIN_KEYS;
 pub use kinds::{KINDS, TASK_SYNC_KINDS};
 pub use names::{ELSEWHERE, PROVIDED_NAMES, RESERVED_NAMES};

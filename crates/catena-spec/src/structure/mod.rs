@@ -31,6 +31,11 @@ pub(crate) fn check(node: &Node, source: &Source, problems: &mut Problems) {
     }
 }
 
+/// Reports everything in a tree that is no object of this table.
+pub(crate) fn check_object(node: &Node, object: &Object, source: &Source, problems: &mut Problems) {
+    Structure { source, problems, is_later: false }.object(node, object);
+}
+
 struct Structure<'a> {
     source: &'a Source,
     problems: &'a mut Problems,

@@ -133,6 +133,13 @@ impl Files for Disk {
     }
 }
 
+/// A text that is read as definitions are.
+pub(super) fn read_source(path: &Path, limit: u64) -> Result<Source, Failure> {
+    let bytes = read_limited(path, limit)
+        .map_err(|error| unreadable(path, &error).next("the path of a file that can be read"))?;
+    Ok(Source::from_bytes(path.display().to_string(), &bytes))
+}
+
 fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;

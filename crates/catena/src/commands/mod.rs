@@ -19,6 +19,7 @@ pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod sim;
 mod step;
+pub(crate) mod test;
 pub(crate) mod version;
 
 pub(crate) use self::ps::logs::text_of as text_of_log_line;

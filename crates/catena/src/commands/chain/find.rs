@@ -75,7 +75,7 @@ fn is_file(word: &str) -> bool {
     ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) || word.contains('/')
 }
 
-fn chain_of_file(path: &Path) -> Result<Arc<Chain>, Failure> {
+pub(in crate::commands) fn chain_of_file(path: &Path) -> Result<Arc<Chain>, Failure> {
     let mut definition = Definition::read(path)?;
     if definition.checked.has_error() {
         definition.tell_problems();

@@ -16,7 +16,7 @@ mod rm;
 mod show;
 mod versions;
 
-pub(in crate::commands) use self::find::chain_of;
+pub(in crate::commands) use self::find::{chain_of, chain_of_file};
 
 use clap::{Args, Subcommand};
 
