@@ -195,7 +195,7 @@ pub enum Rejection {
     AlreadyPaused,
     #[error("the execution is not paused")]
     NotPaused,
-    #[error("visit {visit} waits for no answer")]
+    #[error("the step waits for no answer, or does not any more")]
     NotAsking { visit: VisitNo },
     #[error("the execution waits for no turn")]
     NotHeld,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::Failure,
     given::Given,
-    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepIx, VisitNo},
+    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepId, StepIx, VisitNo},
     state::Origin,
     status::End,
     time::Timestamp,
@@ -304,9 +304,42 @@ pub struct Adopted {
     pub input: Input,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ExecutionId>,
+    /// Nobody has to take it back: it came from a cache, or the duty is another execution's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_free: bool,
+    /// Its place in the order of what the earlier execution has to take back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub place: u32,
+    /// What its undo reads of what was there.
+    #[serde(default, skip_serializing_if = "Sight::is_empty")]
+    pub sight: Sight,
     /// Of a `for_each` only this: the digest of its items. What is below it holds for the same items and no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(place: &u32) -> bool {
+    *place == 0
+}
+
+/// What the undo of a visit reads beside its input and its result: names, and what `steps.<id>` means.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sight {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<StepId, Value>,
+}
+
+impl Sight {
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.steps.is_empty()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.names.values().chain(self.steps.values())
+    }
 }
 
 /// The duty to undo a visit of an earlier execution, with all that the undo reads.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chain::{Part, Work},
-    event::{Adopted, Duty, Event, Plan},
+    event::{Adopted, Duty, Event, Plan, Sight},
     ids::{FrameNo, StepIx, VisitNo},
-    state::{Origin, Phase, ResultOrigin, State, UndoPhase, items_digest},
+    state::{Origin, Phase, ResultOrigin, State, UndoPhase, Visit, items_digest},
     value::Value,
 };
 
@@ -35,6 +35,8 @@ pub struct Rerun {
     /// Of what is not kept, only this step runs.
     pub only: Option<StepIx>,
     pub results: Vec<Adopted>,
+    /// Results that were given stay given.
+    pub pinned: Vec<(StepIx, Value)>,
 }
 
 impl State {
@@ -62,7 +64,8 @@ impl State {
             .map(|(no, _)| no)
             .filter(|no| self.is_adoptable(*no, undone) && !is_again(*no))
             .collect();
-        let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no)).collect();
+        let places: BTreeMap<VisitNo, u32> = self.undo_due().iter().copied().zip(1..).collect();
+        let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no, &places)).collect();
         results.extend(self.loops_of(journal));
         let left_out = match again {
             Again::Failed | Again::From(_) => Vec::new(),
@@ -79,7 +82,13 @@ impl State {
             Again::Only(step) => Some(step),
             Again::Failed | Again::From(_) | Again::To(_) => None,
         };
-        Rerun { kept, left_out, only, results }
+        let asked = match again {
+            Again::From(step) | Again::Only(step) => Some(step),
+            Again::Failed | Again::To(_) => None,
+        };
+        let pinned = self.selection().pinned.iter().filter(|(step, _)| asked != Some(**step));
+        let pinned = pinned.map(|(step, value)| (*step, value.clone())).collect();
+        Rerun { kept, left_out, only, results, pinned }
     }
 
     /// Whether another execution need not do again what the visit has done.
@@ -94,16 +103,24 @@ impl State {
         // What an alternative has done depends on the failure, which may be another one now.
         let stands_in =
             way.iter().any(|(frame, _)| matches!(self.frame(*frame).origin, Origin::Alternative { .. }));
-        is_work && stands && visit.alternative_to.is_none() && !stands_in && !self.is_aside(no)
+        let is_pinned = visit.origin == ResultOrigin::Pinned;
+        is_work && stands && visit.alternative_to.is_none() && !stands_in && !is_pinned && !self.is_aside(no)
     }
 
-    fn adopted_of(&self, no: VisitNo) -> Adopted {
+    fn adopted_of(&self, no: VisitNo, places: &BTreeMap<VisitNo, u32>) -> Adopted {
         let visit = self.visit(no);
+        let id = |step: StepIx| self.chain().step(step).id.clone();
         Adopted {
             address: self.address(no).to_string(),
             result: visit.result().cloned().unwrap_or_else(Value::null),
             input: visit.input.clone(),
             children: visit.children.clone(),
+            is_free: !visit.owes_undo(),
+            place: places.get(&no).copied().unwrap_or(0),
+            sight: Sight {
+                names: visit.undo_sight.names.clone(),
+                steps: self.steps_seen(visit).into_iter().map(|(step, value)| (id(step), value)).collect(),
+            },
             items: None,
         }
     }
@@ -123,6 +140,9 @@ impl State {
             result: Value::null(),
             input: crate::event::Input::default(),
             children: Vec::new(),
+            is_free: false,
+            place: 0,
+            sight: Sight::default(),
             items: Some(items),
         };
         digests.into_iter().map(adopted).collect()
@@ -183,18 +203,23 @@ impl State {
     pub fn duties(&self) -> Vec<Duty> {
         let duty = |no: &VisitNo| {
             let visit = self.visit(*no);
-            let sight = &visit.undo_sight;
-            let own = sight.steps.iter().map(|(step, no)| (*step, self.step_value(*no)));
             Duty {
                 step: visit.step,
                 result: visit.result().cloned().unwrap_or_else(Value::null),
                 input: visit.input.clone(),
-                names: sight.names.clone(),
-                steps: own.chain(sight.foreign.clone()).collect(),
+                names: visit.undo_sight.names.clone(),
+                steps: self.steps_seen(visit),
                 children: visit.standing_children().to_vec(),
             }
         };
         self.undo_due().iter().map(duty).collect()
+    }
+
+    /// What the undo of a visit means by `steps.<id>`.
+    fn steps_seen(&self, visit: &Visit) -> BTreeMap<StepIx, Value> {
+        let sight = &visit.undo_sight;
+        let own = sight.steps.iter().map(|(step, no)| (*step, self.step_value(*no)));
+        own.chain(sight.foreign.clone()).collect()
     }
 
     /// Whose work the result of a visit is.

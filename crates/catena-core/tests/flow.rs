@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use catena_core::{
     Chain, Command, Event, ExecutionId, State, Value,
-    chain::{ChainName, Draft, ErrorPolicy, Flow, Handlers, Join, On, OnTimeout, Part, WaitFor},
+    chain::{
+        ChainName, Draft, EffectKind, ErrorPolicy, Flow, Handlers, Join, On, OnTimeout, Part, StepDraft,
+        WaitFor,
+    },
     command::{Legacy, Start},
     event::{Answer, ApprovalAnswer, Resolution, Trigger},
     rerun::Again,
@@ -515,6 +518,108 @@ fn a_rerun_makes_again_what_did_not_complete_and_adopts_the_rest_by_address() {
     assert_eq!(attempted(&from)[0], "count~2", "the state before its last visit");
     let only = rerun(&sim, Again::Only(step("bad")), &ok);
     assert_eq!(attempted(&only), ["bad"]);
+}
+
+#[test]
+fn what_a_rerun_has_not_come_to_is_taken_back_with_the_rest() {
+    let steps = vec![
+        task("first"),
+        task("a").undo(vec![set("a_back", "result")]),
+        for_each("e", "[7, 8]", vec![task("t").undo(vec![set("t_back", "[item, result]")])]),
+        task("last"),
+    ];
+    let mut draft = draft(steps);
+    draft.error_policy = Some(ErrorPolicy::Rollback);
+    draft.steps[3].error_policy = Some(ErrorPolicy::Stop);
+    let chain = Arc::new(draft.build().unwrap());
+    let fails = failing(&["last"]);
+    let sim = Sim::start(&chain, &fails, 1).run();
+    assert_eq!(sim.state.status(), ExecutionStatus::Failed);
+    let fails = failing(&["first"]);
+    let plan = sim.state.rerun(
+        Again::Only(chain.step_by_id("first").unwrap()),
+        sim.journal.iter().map(|(_, e)| e),
+        &BTreeSet::new(),
+    );
+    let legacy = Legacy::Results { from: ExecutionId(1), duty: true, results: plan.results };
+    let trigger = Trigger::Rerun { of: ExecutionId(1) };
+    let start = Start { legacy, ..Start::new("v1", Value::from(serde_json::json!({})), trigger) };
+    let again = Sim::start_with(&chain, start, &fails, 1).run();
+    assert_eq!(again.reread(), again.state);
+    let back = |id: &str| {
+        let of = |(no, _): &(catena_core::VisitNo, &catena_core::state::Visit)| {
+            again.state.step_of(*no).id.as_str() == id
+        };
+        let visits = again.state.visits().filter(of);
+        visits.map(|(_, visit)| visit.result().unwrap().as_json().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(again.state.status(), ExecutionStatus::RolledBack);
+    assert_eq!(back("t_back"), r#"{"t_back":[8,1]} {"t_back":[7,1]}"#);
+    assert_eq!(back("a_back"), r#"{"a_back":1}"#);
+}
+
+#[test]
+fn what_the_chains_own_block_fails_by_is_rolled_back_by_the_chains_own_policy() {
+    let mut jumps = task("a").undo(vec![task("back")]).jump("true", "a");
+    jumps.visits_max = Some(1);
+    let ends = |steps: Steps, policy| {
+        let draft = Draft { error_policy: policy, ..draft(steps) };
+        run(draft.build().unwrap(), failing(&["c"]))
+    };
+    let rollback = Some(ErrorPolicy::Rollback);
+    assert_eq!(ends(vec![jumps.clone()], None), "a completed: failed");
+    assert_eq!(ends(vec![jumps], rollback), "a undone, a.undo/back completed: rolled_back");
+    let asks = task("a").undo(vec![task("back")]).jump("nothing", "a");
+    assert_eq!(ends(vec![asks], rollback), "a undone, a.undo/back completed: rolled_back");
+    let stops = vec![task("a").undo(vec![task("back")]), task("c").policy(ErrorPolicy::Stop)];
+    assert_eq!(ends(stops, rollback), "a completed, c failed: failed", "the step says so itself");
+}
+
+#[test]
+fn a_cancel_that_takes_back_asks_about_a_doubt_first() {
+    let pay = StepDraft { effect: EffectKind::AtMostOnce, ..task("pay").undo(vec![task("repay")]) };
+    let chain = Arc::new(chain(vec![task("a").undo(vec![task("back")]), pay]));
+    let script = |address: &str, _| match address {
+        "pay" => (Answer::Lost { message: "gone".into() }, 1),
+        _ => (succeed(1), 1),
+    };
+    let doubtful = || {
+        let mut sim = Sim::start(&chain, &script, 1);
+        while sim.step() {}
+        assert_eq!(sim.state.status(), ExecutionStatus::InDoubt);
+        sim
+    };
+    let mut sim = doubtful();
+    sim.tell(Command::CancelExecution { rollback: true, force: false });
+    assert_eq!(sim.state.status(), ExecutionStatus::InDoubt, "nobody knows what is to be taken back");
+    let visit = catena_core::VisitNo(1);
+    sim.tell(Command::ResolveVisit { visit, resolution: Resolution::Completed { value: None } });
+    assert_eq!(
+        seen(&sim.run().state),
+        "a undone, pay undone, pay.undo/repay completed, a.undo/back completed: rolled_back"
+    );
+    for (rollback, force) in [(false, false), (false, true)] {
+        let mut sim = doubtful();
+        sim.tell(Command::CancelExecution { rollback, force });
+        assert_eq!(seen(&sim.run().state), "a completed, pay cancelled: cancelled");
+    }
+}
+
+#[test]
+fn who_gives_up_an_undo_that_is_in_doubt_gives_all_of_it_up() {
+    let back = StepDraft { effect: EffectKind::AtMostOnce, ..task("back") };
+    let chain = Arc::new(chain(vec![task("a").undo(vec![back]), task("b").policy(ErrorPolicy::Rollback)]));
+    let script = |address: &str, _| match address {
+        "a.undo/back" => (Answer::Lost { message: "gone".into() }, 1),
+        "b" => (fail("scripted"), 1),
+        _ => (succeed(1), 1),
+    };
+    let mut sim = Sim::start(&chain, &script, 1);
+    while sim.step() {}
+    assert_eq!(sim.state.status(), ExecutionStatus::InDoubt);
+    let visit = sim.state.agenda().halted().next().unwrap();
+    sim.tell(Command::ResolveVisit { visit, resolution: Resolution::GiveUp {} });
+    assert_eq!(seen(&sim.run().state), "a completed, b failed, a.undo/back failed: failed");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use catena_core::{
         Cache, ChainName, Draft, EffectKind, ErrorPolicy, Handlers, Interval, OnTimeout, StepDraft, WaitFor,
     },
     command::{Legacy, Start},
-    event::{Adopted, Answer, ApprovalAnswer, Duty, Input, Resolution, Trigger},
+    event::{Adopted, Answer, ApprovalAnswer, Duty, Input, Resolution, Sight, Trigger},
     ids::{AttemptNo, ExecutionId, StepIx, VisitNo},
     state::Phase,
     status::End,
@@ -175,6 +175,9 @@ fn beginnings() {
         result: Value::null(),
         input: Input::default(),
         children: Vec::new(),
+        is_free: false,
+        place: 0,
+        sight: Sight::default(),
         items: None,
     };
     let legacy = Legacy::Results { from, duty: true, results: vec![adopted] };

@@ -24,7 +24,7 @@ use crate::{
     engine::find_unfinished,
     launch::Call,
     schedule,
-    start::CheckedStart,
+    start::{CheckedStart, owed},
 };
 
 /// The state of an execution as it is committed.
@@ -226,16 +226,16 @@ fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
             None => load(store, child)?,
         };
         let version = Arc::new(store.version(state.version())?);
-        Ok((state, version))
+        let duties = owed(store, &state)?;
+        Ok((state, version, duties))
     };
-    let (state, version): (State, _) = match read() {
+    let (state, version, duties): (State, _, _) = match read() {
         Ok(read) => read,
         Err(error) => {
             let error: Error = error;
             return CallNews::Ready(Err(Failure::new(FailureType::CannotStart, error.to_string())));
         }
     };
-    let duties = state.duties();
     if duties.is_empty() {
         return CallNews::NothingToUndo;
     }

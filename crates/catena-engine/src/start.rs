@@ -9,14 +9,14 @@ use catena_core::{
     ExecutionId, State, StepIx, Timestamp, Value,
     chain::{Chain, Part},
     command::{Legacy, Outside, Slots, Start},
-    event::Trigger,
+    event::{Duty, Event, Trigger},
     rerun::{Again, Rerun},
-    state::ResultOrigin,
+    state::{Phase, ResultOrigin, UndoPhase},
     value::Blob,
 };
 use catena_store::{Actor, Entry, Store, Version};
 
-use crate::{Error, load::read_state};
+use crate::{Error, dispatcher::Caller, load::read_state};
 
 #[derive(Clone, Debug)]
 pub struct StartRequest {
@@ -104,11 +104,19 @@ impl CheckedStart {
                 "execution {of} has not ended; there is nothing to run again"
             )));
         }
+        if let Some(Trigger::Undo { of: undone, .. }) = state.trigger() {
+            return Err(Error::Conflict(format!(
+                "execution {of} only took back what execution {undone} had done; there is nothing of it to run again"
+            )));
+        }
         let plan = plan_rerun(store, &state, &entries, again)?;
         self.trigger = Trigger::Rerun { of };
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
         self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
-        let duty = store.heir(of)?.is_none();
+        let given: Vec<StepIx> = plan.pinned.iter().map(|(step, _)| *step).collect();
+        let given = same_steps(state.chain(), &self.version.chain, &given).into_iter();
+        self.pinned.extend(given.zip(plan.pinned.into_iter().map(|(_, value)| value)));
+        let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
         self.legacy = Legacy::Results { from: of, duty, results: plan.results };
         Ok(())
     }
@@ -116,13 +124,60 @@ impl CheckedStart {
 
 /// What a rerun of an ended execution takes over: nothing that an heir of it, which had the duty, has undone since.
 pub fn plan_rerun(store: &dyn Store, state: &State, journal: &[Entry], again: Again) -> Result<Rerun, Error> {
-    let mut undone = BTreeSet::new();
+    let mut undone = undone_by_caller(store, state)?;
     let mut heir = store.heir(state.id())?;
     while let Some(id) = heir {
         undone.extend(read_state(store, id)?.0.taken_back());
         heir = store.heir(id)?;
     }
     Ok(state.rerun(again, journal.iter().map(|entry| &entry.event), &undone))
+}
+
+/// Whether another execution, which has called this one, is to take back what it has done, or has.
+fn is_undone_elsewhere(store: &dyn Store, state: &State) -> Result<bool, Error> {
+    let Some(Trigger::Call { parent, .. }) = state.trigger() else { return Ok(false) };
+    let caller = read_state(store, parent)?.0;
+    Ok(!caller.has_ended() || !undone_by_caller(store, state)?.is_empty())
+}
+
+/// The addresses of what a rollback of the caller has taken back of what the execution has done.
+fn undone_by_caller(store: &dyn Store, state: &State) -> Result<BTreeSet<String>, Error> {
+    let mut undone = BTreeSet::new();
+    let Some(Trigger::Call { parent, visit, .. }) = state.trigger() else { return Ok(undone) };
+    for nth in 1.. {
+        let key = Caller::Undo { parent, visit, nth }.start_key();
+        let Some((undo, _)) = store.started(&key)? else { break };
+        let (undo, _) = read_state(store, undo)?;
+        if !matches!(undo.trigger(), Some(Trigger::Undo { of, .. }) if of == state.id()) {
+            continue;
+        }
+        // Its visits are the duties of this one, in their order; a later try has those that were left.
+        let duties = state.undo_due().iter().zip(undo.visits());
+        let taken_back = duties.filter(|(_, (no, visit))| {
+            let is_due = *undo.phase() == Phase::Undoing && undo.undo_due().contains(no);
+            visit.undo != UndoPhase::None || visit.children_undone > 0 || is_due
+        });
+        undone.extend(taken_back.map(|(no, _)| state.address(*no).to_string()));
+    }
+    Ok(undone)
+}
+
+/// What an ended execution has to have taken back: what an heir has taken over is that one's to undo.
+pub(crate) fn owed(store: &dyn Store, state: &State) -> Result<Vec<Duty>, catena_store::Error> {
+    let Some(heir) = store.heir(state.id())? else { return Ok(state.duties()) };
+    let taken_over: BTreeSet<String> = store
+        .journal(heir, 0)?
+        .into_iter()
+        .filter_map(|entry| match entry.event {
+            Event::ResultsAdopted { duty: true, results, .. } => Some(results),
+            _ => None,
+        })
+        .flatten()
+        .map(|adopted| adopted.address)
+        .collect();
+    let duties = state.undo_due().iter().zip(state.duties());
+    let left = duties.filter(|(no, _)| !taken_over.contains(state.address(**no).as_str()));
+    Ok(left.map(|(_, duty)| duty).collect())
 }
 
 /// The addresses of results that a rerun is offered and does not take, since the items of their loop are others now. Of

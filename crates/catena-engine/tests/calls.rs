@@ -321,6 +321,35 @@ fn a_question_and_a_signal_outlive_engines() {
 }
 
 #[test]
+fn who_tells_one_something_for_a_moment_starts_nothing_of_it() {
+    let bench = Bench::new();
+    let engine = bench.open();
+    let steps = vec![approval("ok", None, OnTimeout::Fail), task("work")];
+    let asks = engine.start(request(&version("asks", steps))).unwrap().execution;
+    let rests =
+        engine.start(request(&version("rests", vec![wait("rest", 1_000), task("work")]))).unwrap().execution;
+    for execution in [asks, rests] {
+        until(&engine, execution, "visit_entered");
+    }
+    drop(engine);
+    bench.clock.advance(Duration::from_secs(3_600));
+    let engine = bench.reach(Reach::Only(asks));
+    let answer = ApprovalAnswer { approved: true, by: "ann".into(), comment: None, form: None };
+    engine.tell(asks, InboxCommand::Answer { visit: VisitNo(0), answer }, Actor::new("test")).unwrap();
+    drop(engine);
+    // Its pause was over long ago; what it is told comes before that.
+    let engine = bench.reach(Reach::Only(rests));
+    engine.cancel(rests, false, Actor::new("test")).unwrap();
+    assert_eq!(engine.wait(rests).unwrap().status, ExecutionStatus::Cancelled);
+    drop(engine);
+    assert_eq!(bench.called.try_iter().count(), 0);
+    let engine = bench.open();
+    assert_eq!(engine.wait(asks).unwrap().status, ExecutionStatus::Completed);
+    assert_eq!(bench.called.try_iter().collect::<Vec<_>>(), ["work"]);
+    assert_eq!(check(engine.store()).unwrap(), []);
+}
+
+#[test]
 fn who_waits_for_room_has_its_turn_after_a_restart() {
     let bench = Bench::new();
     let limited = |policy| {

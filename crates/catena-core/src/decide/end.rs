@@ -17,7 +17,7 @@ impl Decider<'_> {
             Phase::Created => self.emit(Event::ExecutionStarted {}),
             Phase::Running => match self.root_end() {
                 None => self.open_root(),
-                Some(_) if self.must_undo() => self.emit(Event::UndoStarted {}),
+                Some(end) if self.must_undo(&end) => self.emit(Event::UndoStarted {}),
                 Some(end) => self.end_without_undo(end),
             },
             Phase::Undoing => self.undo_next(),
@@ -43,7 +43,7 @@ impl Decider<'_> {
         }
     }
 
-    fn must_undo(&self) -> bool {
+    fn must_undo(&self, root_end: &BlockEnd) -> bool {
         let verdict = self.state.verdict().map(|failure| &failure.kind);
         // Who gives up wants nothing more of it, whatever another step has asked for; who forces it, neither.
         // What never had its turn has nothing to take back.
@@ -53,8 +53,25 @@ impl Decider<'_> {
         let chain = self.state.chain();
         self.state.only_undoes()
             || self.state.rollback().is_some()
-            || self.state.cancel().is_some_and(|cancel| cancel.rollback || chain.cancel_undoes)
-            || (verdict.is_some() && chain.error_policy == Some(ErrorPolicy::Rollback))
+            || self.state.cancel_takes_back()
+            || (chain.error_policy == Some(ErrorPolicy::Rollback)
+                && (verdict.is_some() || self.root_failed_itself(root_end)))
+    }
+
+    /// Whether the chain's own block has failed, and none of its steps, whose policies say what their failures do.
+    fn root_failed_itself(&self, end: &BlockEnd) -> bool {
+        let BlockEnd::Failed(failure) = end else { return false };
+        let steps = self.state.visits().filter(|(_, visit)| visit.frame == FrameNo::ROOT);
+        !steps.map(|(_, visit)| visit).any(|visit| visit.failure() == Some(failure))
+    }
+
+    /// Why what was done is taken back.
+    fn undo_reason(&self) -> Option<Failure> {
+        let asked = self.state.rollback().or(self.state.verdict()).cloned();
+        asked.or_else(|| match self.root_end() {
+            Some(BlockEnd::Failed(failure)) if self.state.cancel().is_none() => Some(failure),
+            _ => None,
+        })
     }
 
     fn end_without_undo(&mut self, end: BlockEnd) {
@@ -127,8 +144,7 @@ impl Decider<'_> {
     /// Takes back the visit that completed last, or ends when none is left.
     fn undo_next(&mut self) {
         let Some(visit) = self.state.undo_due().last().copied() else {
-            let error = self.state.rollback().or(self.state.verdict()).cloned();
-            return self.end(End::RolledBack, error);
+            return self.end(End::RolledBack, self.undo_reason());
         };
         if self.state.is_forced() {
             return self.end(End::Failed, Some(Failure::undo_cut_short()));

@@ -413,7 +413,10 @@ impl State {
             VisitPhase::Due => must_stop || visit.stopping.is_some() || !self.record.paused,
             VisitPhase::Attempting { .. } => must_stop && visit.stopping.is_none(),
             // Only who gives up the whole answers for the part; a failure beside it asks about the doubt first.
-            VisitPhase::InDoubt | VisitPhase::Quarantined => must_stop && self.is_given_up(),
+            // So does the undo that a cancel asks for.
+            VisitPhase::InDoubt | VisitPhase::Quarantined => {
+                must_stop && (self.record.forced || (self.is_given_up() && !self.cancel_takes_back()))
+            }
             VisitPhase::Open(nest) => match visit.stopping {
                 None => must_stop || self.nest_is_due(no, nest),
                 Some(_) => nest.open == 0,

@@ -151,6 +151,7 @@ impl State {
             }
             Event::UndoStarted {} => {
                 self.record.phase = Phase::Undoing;
+                self.take_up_duties(at);
                 self.touch_execution();
                 Ok(())
             }

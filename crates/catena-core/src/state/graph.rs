@@ -77,7 +77,9 @@ fn is_met(on: On, end: &VisitEnd) -> bool {
         (On::Completed, VisitEnd::Completed(_)) => true,
         (On::Completed | On::Failed, VisitEnd::Failed { consequence: Consequence::Continue, .. }) => true,
         (On::Failed, VisitEnd::Failed { consequence: Consequence::Stop | Consequence::Rollback, .. }) => true,
-        (On::Completed | On::Skipped, VisitEnd::Skipped(SkipReason::When | SkipReason::LeftOut)) => true,
+        // What waits for a step that is no part of what runs waits for nothing.
+        (_, VisitEnd::Skipped(SkipReason::LeftOut)) => true,
+        (On::Completed | On::Skipped, VisitEnd::Skipped(SkipReason::When)) => true,
         (On::Skipped, VisitEnd::Skipped(SkipReason::Unmet { .. })) => true,
         (On::Completed, VisitEnd::Failed { consequence: Consequence::Stop | Consequence::Rollback, .. })
         | (On::Completed, VisitEnd::Skipped(SkipReason::Unmet { .. }) | VisitEnd::Cancelled)

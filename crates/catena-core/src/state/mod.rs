@@ -663,6 +663,11 @@ impl State {
         matches!(self.undo_at_hand(), Some(UndoPhase::Failed(_) | UndoPhase::Halted(_)))
     }
 
+    /// Whether a cancel wants what was done to be taken back.
+    pub fn cancel_takes_back(&self) -> bool {
+        self.record.cancel.as_ref().is_some_and(|cancel| cancel.rollback || self.chain.cancel_undoes)
+    }
+
     /// Whether nothing goes on but by a person's answer or a signal.
     pub fn waits_for_somebody(&self) -> bool {
         let agenda = &self.agenda;

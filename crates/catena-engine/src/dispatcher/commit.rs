@@ -101,7 +101,7 @@ impl Dispatcher {
             Some(_) | None => self.disarm(execution),
         }
         // One that is held up fills no slot; what was read asks for one again.
-        if !is_held_up && !self.unaccepted.contains_key(&execution) {
+        if !is_held_up && !self.holds_back && !self.unaccepted.contains_key(&execution) {
             wanted.iter().for_each(|pool| self.slots.wait(execution, pool.as_ref()));
         }
         if has_ended {

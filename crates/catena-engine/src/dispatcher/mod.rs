@@ -105,6 +105,8 @@ pub(crate) struct Dispatcher {
     stopped: Option<String>,
     /// Nothing is accepted until the store takes commits again.
     outage: Option<Outage>,
+    /// It is there to tell an execution something, and starts nothing of it.
+    holds_back: bool,
     random: std::hash::RandomState,
     draws: u64,
 }
@@ -135,6 +137,7 @@ impl Dispatcher {
             next_number,
             stopped: None,
             outage: None,
+            holds_back: false,
             random: std::hash::RandomState::new(),
             draws: 0,
         }
@@ -214,6 +217,7 @@ impl Dispatcher {
         hasher.write_u64(self.draws);
         // 53 bits make a number in [0, 1).
         let jitter = (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64;
+        let slots = if self.holds_back { Offer::default() } else { slots };
         Outside { now: self.shared.clock.now(), slots, jitter }
     }
 
@@ -372,6 +376,8 @@ impl Dispatcher {
         if self.outage.is_some() {
             return self.tell_in_outage(execution, command, actor, reply);
         }
+        // A cancel has an end, which may need undos.
+        self.holds_back &= !matches!(command, InboxCommand::Cancel { .. });
         let deferred = Deferred::Tell { command, actor, inbox: None, reply: Some(reply) };
         self.with_state(execution, deferred);
     }

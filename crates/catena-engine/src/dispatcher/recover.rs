@@ -31,7 +31,9 @@ pub(crate) struct Recovered {
 impl Dispatcher {
     pub(crate) fn recover(&mut self, found: Recovered) {
         self.schedules = Schedules::new(found.schedules);
-        if !faults::is_on(Fault::TimerLost) {
+        // Who comes to tell one something comes before all that is due for it.
+        self.holds_back = !found.is_all;
+        if !faults::is_on(Fault::TimerLost) && !self.holds_back {
             for (execution, at) in found.sleeping {
                 self.arm(execution, at);
             }
@@ -49,7 +51,9 @@ impl Dispatcher {
             self.with_state(execution, Deferred::Tell { command, actor, inbox: Some(id), reply: None });
         }
         for (execution, seq) in executions {
-            self.with_state(execution, Deferred::Advance);
+            if !self.holds_back {
+                self.with_state(execution, Deferred::Advance);
+            }
             // One with nothing to do now waits in the store.
             self.durable(execution, seq);
         }

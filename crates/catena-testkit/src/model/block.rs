@@ -174,6 +174,7 @@ impl<'a> World<'a> {
             let Some(step) = block.steps.get(at) else { return BlockEnd::Completed };
             let nth = block.next_visit(step);
             if nth > step.visits_max.unwrap_or(VISITS_MAX) {
+                self.top_failed_itself.set(self.top_failed_itself.get() || block.is_top);
                 return BlockEnd::Failed(Failure::lasting(FailureType::VisitLimit));
             }
             let end = self.visit(step, block, nth, false).await;
@@ -189,7 +190,10 @@ impl<'a> World<'a> {
             };
             at = match self.next_place(step, block, at) {
                 Ok(next) => next,
-                Err(failure) => return BlockEnd::Failed(failure),
+                Err(failure) => {
+                    self.top_failed_itself.set(self.top_failed_itself.get() || block.is_top);
+                    return BlockEnd::Failed(failure);
+                }
             };
             if step.delay_next_ms > 0 && !is_skipped && at < block.steps.len() {
                 self.sleep_unless_stopped(block, step.delay_next_ms).await;

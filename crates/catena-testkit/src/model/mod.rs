@@ -137,6 +137,8 @@ struct World<'a> {
     undone: RefCell<Vec<(u64, String)>>,
     has_passed: Cell<bool>,
     is_stuck: Cell<bool>,
+    /// The steps of the chain's own block were visited too often, or nobody could say where to go on.
+    top_failed_itself: Cell<bool>,
     /// What asked for a rollback; what the whole fails with; how an `end` ends it.
     rollback: RefCell<Option<Failure>>,
     verdict: RefCell<Option<Failure>>,
@@ -155,6 +157,7 @@ impl<'a> World<'a> {
             undone: RefCell::default(),
             has_passed: Cell::new(false),
             is_stuck: Cell::new(false),
+            top_failed_itself: Cell::new(false),
             rollback: RefCell::default(),
             verdict: RefCell::default(),
             finish: Cell::new(None),
@@ -168,9 +171,13 @@ impl<'a> World<'a> {
             self.give_verdict(Failure::of(FailureType::Timeout));
         });
         let (end, error) = match end.await {
-            _ if self.must_undo() => {
+            end if self.must_undo(&end) => {
                 self.undo_all().await;
-                let why = self.rollback.borrow().clone().or_else(|| self.verdict.borrow().clone());
+                let asked = self.rollback.borrow().clone().or_else(|| self.verdict.borrow().clone());
+                let why = asked.or(match end {
+                    BlockEnd::Failed(failure) => Some(failure),
+                    BlockEnd::Completed | BlockEnd::Stopped => None,
+                });
                 (End::RolledBack, why.map(kind_of))
             }
             end => self.end_of(end),
@@ -197,9 +204,11 @@ impl<'a> World<'a> {
         if end == End::Completed && self.has_passed.get() { End::CompletedWithErrors } else { end }
     }
 
-    fn must_undo(&self) -> bool {
+    fn must_undo(&self, end: &BlockEnd) -> bool {
         let rolls_back = self.draft.error_policy == Some(ErrorPolicy::Rollback);
-        self.rollback.borrow().is_some() || (self.verdict.borrow().is_some() && rolls_back)
+        // The chain's own block may fail where none of its steps does.
+        let failed_itself = matches!(end, BlockEnd::Failed(_)) && self.top_failed_itself.get();
+        self.rollback.borrow().is_some() || (rolls_back && (self.verdict.borrow().is_some() || failed_itself))
     }
 
     /// Each completed visit once, the last one first. An undo that fails stops it all: a person has to look.

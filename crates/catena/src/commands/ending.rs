@@ -4,7 +4,8 @@ use std::path::Path;
 
 use catena_core::{
     State,
-    state::{Question, UndoPhase},
+    event::Consequence,
+    state::{Question, UndoPhase, Visit, VisitEnd},
     status::ExecutionStatus,
 };
 use catena_store::ExecutionRow;
@@ -61,7 +62,13 @@ pub(super) fn left_to_undo(state: &State) -> Vec<String> {
 /// Where the failure that it ended with was, else the last one, of those that have a log.
 fn failed_step(state: &State, error: Option<&catena_core::Failure>) -> Option<String> {
     let failed = || state.visits().filter(|(_, visit)| visit.attempts > 0 && visit.failure().is_some());
-    let (visit, _) = failed().find(|(_, visit)| visit.failure() == error).or_else(|| failed().last())?;
+    let is_it = |visit: &Visit| match visit.end() {
+        Some(VisitEnd::Failed { failure, consequence }) => {
+            Some(failure) == error && *consequence != Consequence::Continue
+        }
+        _ => false,
+    };
+    let (visit, _) = failed().filter(|(_, visit)| is_it(visit)).last().or_else(|| failed().last())?;
     Some(output::shell_word(Path::new(state.address(visit).as_str())))
 }
 

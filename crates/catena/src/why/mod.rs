@@ -13,6 +13,8 @@ mod slow;
 mod undone;
 mod waits;
 
+use catena_core::event::Trigger;
+
 pub(crate) use self::{
     case::{Case, Hosting, LastLines, Subject},
     failed::wants_last_line,
@@ -36,6 +38,13 @@ pub(crate) fn reasons(case: &Case<'_>) -> Vec<Reason> {
     rules.iter().for_each(|rule| reasons.extend(rule(case)));
     if reasons.is_empty() {
         reasons.push(ended::fallback(case));
+    }
+    if let Some(Trigger::Undo { parent, .. }) = case.state.trigger() {
+        // What only takes back cannot be run again: who wants it taken back can.
+        let reruns = reasons
+            .iter_mut()
+            .filter(|reason| reason.next.as_ref().is_some_and(|next| next.contains("catena ps rerun")));
+        reruns.for_each(|reason| reason.next = Some(format!("catena ps why {parent}")));
     }
     reasons
 }

@@ -147,6 +147,48 @@ fn a_part_is_told_by_steps_that_have_a_place_in_it_and_pins_fit_their_schema() {
     place.run(&["ps", "rerun", "2", "--only", "b"]).fails(2, &["`b` stands in"]);
 }
 
+const GIVEN: &str = "\
+name: given
+params: {bad: {type: boolean, default: true}, back: {type: boolean, default: false}}
+steps:
+- {id: a, shell: echo a >> told, undo: {shell: echo ua >> told}, cache: true}
+- {id: loop, for_each: {items: '[1, 2]', steps: [{id: i, shell: echo i >> told}]}}
+- {id: b, when: bad, shell: exit 1}
+- {id: c, when: back, shell: exit 1, error_policy: rollback}
+";
+
+#[test]
+fn what_was_given_stays_given_and_nobody_takes_it_back() {
+    let place = Place::new();
+    place.write("given.yaml", GIVEN);
+    let told = || std::fs::read_to_string(place.path("told")).unwrap_or_default();
+    let latest = || place.json(&["ps", "ls", "-o", "json"])["executions"][0]["id"].to_string();
+    let back = ["--set", "bad=false", "--set", "back=true"];
+    assert_eq!(place.run(&["run", "given.yaml", "--pin", "a=1", "--pin", "loop=[3]"]).code, 1);
+    let done = place.run(&[&["ps", "rerun", &latest()], &back[..]].concat());
+    assert!(done.err.contains("pinned: a, loop\nagain: b, c\n"), "{done:?}");
+    assert_eq!((done.code, told().as_str()), (1, ""), "{done:?}");
+    // The first one leaves a result in the cache, and the duty is that one's.
+    assert_eq!(place.run(&["run", "given.yaml", "--set", "bad=false"]).code, 0);
+    assert_eq!(place.run(&["run", "given.yaml"]).code, 1);
+    assert_eq!(place.run(&[&["ps", "rerun", &latest()], &back[..]].concat()).code, 1);
+    assert_eq!(told(), "a\ni\ni\ni\ni\n");
+}
+
+#[test]
+fn a_child_that_its_caller_has_taken_back_is_taken_back() {
+    let place = Place::new();
+    place.write("kid.yaml", "name: kid\nsteps:\n- {id: a, shell: echo a >> told, undo: {shell: echo ua >> told}}\n- {id: b, shell: test -e good}\n");
+    place.write("main.yaml", "name: main\nerror_policy: rollback\nsteps: [{id: call, chain: kid}]\n");
+    assert_eq!(place.run(&["chain", "create", "kid.yaml"]).code, 0);
+    assert_eq!(place.run(&["run", "main.yaml"]).code, 1);
+    place.write("good", "");
+    place.run(&["ps", "rerun", "4"]).says(&["kept: nothing\n", "again: a, b\n"]);
+    let told = std::fs::read_to_string(place.path("told")).unwrap();
+    assert_eq!(told, "a\nua\na\n");
+    place.run(&["ps", "rerun", "5"]).fails(5, &["only took back what execution 4 had done"]);
+}
+
 const UNDONE: &str = "\
 name: undone
 steps:

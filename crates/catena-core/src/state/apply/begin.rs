@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Misfit;
 use crate::{
     event::{Adopted, Answer, BlockEnd, CacheHit, Duty, Input},
-    ids::{BlockIx, ExecutionId, FrameNo, StepIx, VisitNo},
+    ids::{BlockIx, ExecutionId, FrameNo, StepId, StepIx, VisitNo},
     state::{
         Frame, FramePhase, Origin, Phase, ResultOrigin, State, UndoPhase, UndoSight, Visit, VisitEnd,
         VisitPhase,
@@ -60,16 +60,47 @@ impl State {
     pub(super) fn adopt(&mut self, at: Timestamp, no: VisitNo) -> Result<(), Misfit> {
         let address = self.address(no);
         let adopted = self.record.adopted.results.remove(address.as_str());
-        let (Some(Adopted { result, input, children, .. }), Some(from)) = (adopted, self.record.adopted.from)
+        let (Some(Adopted { result, input, children, is_free, .. }), Some(from)) =
+            (adopted, self.record.adopted.from)
         else {
             return Err("there is no earlier result for the visit");
         };
-        let duty = self.record.adopted.duty;
+        let duty = self.record.adopted.duty && !is_free;
         let visit = self.visit_mut(no);
         visit.origin = ResultOrigin::Adopted { from, duty };
         visit.input = input;
         visit.children = children;
         self.result_given(at, no, &result)
+    }
+
+    /// Takes the duties for earlier results that nothing has come to: they were done before all that this execution has.
+    pub(super) fn take_up_duties(&mut self, at: Timestamp) {
+        if !self.record.adopted.duty || self.record.frames.is_empty() {
+            return;
+        }
+        let left = std::mem::take(&mut self.record.adopted.results).into_values();
+        let mut left: Vec<Adopted> =
+            left.filter(|adopted| !adopted.is_free && adopted.items.is_none()).collect();
+        left.sort_by_key(|adopted| adopted.place);
+        let mut due = Vec::new();
+        for adopted in left {
+            let Some(step) = self.chain.step_by_id(last_id(&adopted.address)) else { continue };
+            let has_undo = self.chain.step(step).undo.is_some() || !adopted.children.is_empty();
+            if !has_undo {
+                continue;
+            }
+            let find = |(id, value): (StepId, Value)| Some((self.chain.step_by_id(id.as_str())?, value));
+            let duty = Duty {
+                step,
+                result: adopted.result,
+                input: adopted.input,
+                names: adopted.sight.names,
+                steps: adopted.sight.steps.into_iter().filter_map(find).collect(),
+                children: adopted.children,
+            };
+            due.push(self.done_before(at, &duty));
+        }
+        self.record.undo_due.splice(0..0, due);
     }
 
     /// What was done for other items means nothing for these.
@@ -95,14 +126,19 @@ impl State {
             self.record.frames.push(finished_root());
         }
         for duty in duties {
-            let no = VisitNo::next_of(self.record.visits.len());
-            let nth =
-                self.frame(FrameNo::ROOT).latest.get(&duty.step).map_or(0, |old| self.visit(*old).nth) + 1;
-            self.record.visits.push(done_by_another(at, duty, nth));
-            self.record.frames[0].latest.insert(duty.step, no);
+            let no = self.done_before(at, duty);
             self.record.undo_due.push(no);
         }
         Ok(())
+    }
+
+    /// A visit that another execution has made.
+    fn done_before(&mut self, at: Timestamp, duty: &Duty) -> VisitNo {
+        let no = VisitNo::next_of(self.record.visits.len());
+        let nth = self.frame(FrameNo::ROOT).latest.get(&duty.step).map_or(0, |old| self.visit(*old).nth) + 1;
+        self.record.visits.push(done_by_another(at, duty, nth));
+        self.record.frames[0].latest.insert(duty.step, no);
+        no
     }
 
     pub(super) fn cache_answered(
@@ -144,6 +180,12 @@ impl State {
 /// Whether an address lies within what another one stands for.
 fn is_below(address: &str, above: &str) -> bool {
     address.strip_prefix(above).is_some_and(|rest| rest.starts_with(['[', '/', '.']))
+}
+
+/// The id of the step that an address is of.
+fn last_id(address: &str) -> &str {
+    let last = address.rsplit('/').next().unwrap_or(address);
+    last.split(['~', '.', '[']).next().unwrap_or(last)
 }
 
 fn finished_root() -> Frame {

@@ -8,7 +8,7 @@ use crate::{
     event::{Answer, ApprovalAnswer, Resolution},
     failure::{Failure, FailureType},
     ids::VisitNo,
-    state::{Question, State, UndoPhase, VisitPhase},
+    state::{Phase, Question, State, UndoPhase, VisitPhase},
     value::Value,
 };
 
@@ -52,8 +52,13 @@ impl State {
                 self.set_phase(no, VisitPhase::Ready);
                 return;
             }
-            // An undo or a handler is not stopped on the way: giving it up is its failure.
-            Resolution::GiveUp {} if self.is_aside(no) => Answer::Failed { failure: Failure::given_up() },
+            // An undo or a handler is not stopped on the way: giving it up is its failure, and that of an undo the end.
+            Resolution::GiveUp {} if self.is_aside(no) => {
+                if self.record.phase == Phase::Undoing {
+                    self.give_up();
+                }
+                Answer::Failed { failure: Failure::given_up() }
+            }
             Resolution::GiveUp {} => return self.give_up(),
         };
         self.set_phase(no, VisitPhase::Answered(answer));

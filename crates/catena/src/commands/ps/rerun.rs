@@ -138,6 +138,10 @@ fn params_of(
 fn tell_plan(state: &State, plan: &Rerun, version: &Version) {
     let kept: Vec<String> = plan.kept.iter().map(|no| state.address(*no).to_string()).collect();
     talk!("kept: {}", named(&kept));
+    if !plan.pinned.is_empty() {
+        let pinned = plan.pinned.iter().map(|(step, _)| state.chain().step(*step).id.to_string());
+        talk!("pinned: {}", named(&pinned.collect::<Vec<_>>()));
+    }
     talk!("again: {}", named(&runs_again(state, plan)));
     if version.digest != state.version() {
         talk!("by another version of the chain: {}", &version.digest[..12]);
@@ -151,7 +155,8 @@ fn runs_again(state: &State, plan: &Rerun) -> Vec<String> {
     let is_meant = |step: StepIx| {
         let only = plan.only.is_none_or(|only| chain.stands_in(step, only));
         let holds = chain.step(step).work.nested().is_some();
-        only && !holds && !aside.contains(&step) && !plan.left_out.contains(&step)
+        let is_pinned = plan.pinned.iter().any(|(pinned, _)| chain.stands_in(step, *pinned));
+        only && !holds && !is_pinned && !aside.contains(&step) && !plan.left_out.contains(&step)
     };
     let mut seen = BTreeSet::new();
     let mut again = Vec::new();
