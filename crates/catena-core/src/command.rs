@@ -100,6 +100,11 @@ pub enum Command {
         attempt: AttemptNo,
         child: ExecutionId,
     },
+    /// The execution that a live attempt is waits for a person, or for a signal.
+    NoteChildHalted {
+        visit: VisitNo,
+        attempt: AttemptNo,
+    },
     /// What the child of a visit has done is taken back, or cannot be.
     EndChildUndo {
         visit: VisitNo,

@@ -96,6 +96,7 @@ impl State {
             | Event::SignalTaken { .. }
             | Event::ApprovalAnswered { .. }
             | Event::ChildStarted { .. }
+            | Event::ChildHalted { .. }
             | Event::ChildUndoEnded { .. }
             | Event::ChildUndoHalted { .. }
             | Event::StopForced {}

@@ -204,6 +204,11 @@ pub enum Event {
         attempt: AttemptNo,
         child: ExecutionId,
     },
+    /// The execution that carries an attempt out waits for a person, or for a signal.
+    ChildHalted {
+        visit: VisitNo,
+        attempt: AttemptNo,
+    },
     /// What the latest child of the visit has done that was not taken back is, by an execution of its own.
     ChildUndoStarted {
         visit: VisitNo,
@@ -653,6 +658,7 @@ impl Event {
             Self::SignalTaken { .. } => "signal_taken",
             Self::ApprovalAnswered { .. } => "approval_answered",
             Self::ChildStarted { .. } => "child_started",
+            Self::ChildHalted { .. } => "child_halted",
             Self::ChildUndoStarted { .. } => "child_undo_started",
             Self::ChildUndoEnded { .. } => "child_undo_ended",
             Self::ChildUndoHalted { .. } => "child_undo_halted",
@@ -695,6 +701,7 @@ impl Event {
             | Self::SignalTaken { visit }
             | Self::ApprovalAnswered { visit, .. }
             | Self::ChildStarted { visit, .. }
+            | Self::ChildHalted { visit, .. }
             | Self::ChildUndoStarted { visit }
             | Self::ChildUndoEnded { visit, .. }
             | Self::ChildUndoHalted { visit, .. }
@@ -766,6 +773,7 @@ impl Event {
             | Self::ExecutionAdmitted {}
             | Self::SignalTaken { .. }
             | Self::ChildStarted { .. }
+            | Self::ChildHalted { .. }
             | Self::ChildUndoStarted { .. }
             | Self::ChildUndoEnded { .. }
             | Self::ChildUndoHalted { .. }
@@ -807,6 +815,7 @@ impl Event {
             | Self::SignalReceived { .. }
             | Self::SignalTaken { .. }
             | Self::ApprovalAnswered { .. }
+            | Self::ChildHalted { .. }
             | Self::ChildUndoStarted { .. }
             | Self::ChildUndoEnded { .. }
             | Self::ChildUndoHalted { .. }

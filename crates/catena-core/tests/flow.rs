@@ -94,9 +94,7 @@ fn a_failure_cancels_what_runs_beside_it_unless_it_is_to_finish() {
         "bad" => (fail("scripted"), 5),
         _ => (succeed(1), 50),
     };
-    let steps = |bad: catena_core::chain::StepDraft| {
-        vec![bad, task("slow"), task("late").after("slow", On::Completed)]
-    };
+    let steps = |bad: StepDraft| vec![bad, task("slow"), task("late").after("slow", On::Completed)];
     let stopped = |address: &str, n: u32| match slow(address, n) {
         (Answer::Succeeded { .. }, ms) if address == "slow" => (Answer::Cancelled {}, ms),
         other => other,
@@ -186,7 +184,7 @@ fn an_alternative_stands_in_once_and_its_step_owes_no_undo() {
 
 #[test]
 fn ends_come_from_any_depth_and_no_policy_stops_them() {
-    let deep = |step: catena_core::chain::StepDraft| {
+    let deep = |step: StepDraft| {
         vec![
             group("g", vec![for_each("e", "[1, 2]", vec![step])]).policy(ErrorPolicy::Continue),
             task("never"),

@@ -157,6 +157,7 @@ fn people() -> Sim<'static> {
     sim.tell(Command::AnswerApproval { visit: VisitNo(0), answer });
     let (visit, attempt, child) = (VisitNo(2), AttemptNo(1), ExecutionId(9));
     sim.tell(Command::NoteChild { visit, attempt, child });
+    sim.tell(Command::NoteChildHalted { visit, attempt });
     while sim.state.status() != ExecutionStatus::Undoing {
         sim.step();
     }

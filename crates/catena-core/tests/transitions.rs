@@ -292,6 +292,8 @@ fn children() {
     let script = |address: &str, _| (if address == "b" { fail("no") } else { succeed(1) }, 1);
     let mut sim = start(vec![call("a"), task("b").policy(ErrorPolicy::Rollback)], &script);
     sim.tell(Command::NoteChild { visit: VisitNo(0), attempt: AttemptNo(1), child: ExecutionId(9) });
+    sim.tell(Command::NoteChildHalted { visit: VisitNo(0), attempt: AttemptNo(1) });
+    assert!(sim.state.waits_for_somebody());
     while sim.state.status() != ExecutionStatus::Undoing {
         assert!(sim.step());
     }

@@ -42,6 +42,7 @@ fn tell(state: &State, lease: u64, event: &Event) {
         Event::VisitInDoubt { visit }
         | Event::VisitQuarantined { visit }
         | Event::ApprovalAnswered { visit, .. }
+        | Event::ChildHalted { visit, .. }
         | Event::ChildUndoStarted { visit }
         | Event::ChildUndoEnded { visit, .. }
         | Event::ChildUndoHalted { visit, .. }

@@ -49,7 +49,7 @@ mirror!(
         AlternativeStarted AttemptRequeued VisitStopping VisitCompleted VisitFailed VisitCancelled VisitInDoubt
         VisitQuarantined VisitResolved Jumped BlockStopping BlockEnded CancelRequested ExecutionPaused
         ExecutionResumed ExecutionTimedOut UndoStarted ExecutionHeld ExecutionAdmitted StepsSelected ResultsAdopted
-        DutiesAdopted SignalReceived SignalTaken ApprovalAnswered ChildStarted ChildUndoStarted ChildUndoEnded
+        DutiesAdopted SignalReceived SignalTaken ApprovalAnswered ChildStarted ChildHalted ChildUndoStarted ChildUndoEnded
         ChildUndoHalted CacheAnswered HandlersStarted StopForced ExecutionEnded
     }
 );
@@ -119,6 +119,7 @@ fn subject(event: &Event) -> Subject {
         | Event::SignalTaken { visit }
         | Event::ApprovalAnswered { visit, .. }
         | Event::ChildStarted { visit, .. }
+        | Event::ChildHalted { visit, .. }
         | Event::ChildUndoStarted { visit }
         | Event::ChildUndoEnded { visit, .. }
         | Event::ChildUndoHalted { visit, .. }
@@ -163,7 +164,9 @@ fn transitions_of(kind: Kind) -> Vec<Transition> {
     match kind {
         Kind::VisitEntered => visit(&[V::New]),
         Kind::AttemptStarted => visit(&[V::Ready]),
-        Kind::CheckpointRecorded | Kind::AttemptEnded | Kind::ChildStarted => visit(&[V::Attempting]),
+        Kind::CheckpointRecorded | Kind::AttemptEnded | Kind::ChildStarted | Kind::ChildHalted => {
+            visit(&[V::Attempting])
+        }
         Kind::RetryScheduled | Kind::IterationEnded => visit(&[V::Answered, V::Open]),
         Kind::TimerFired => visit(&[V::Backoff, V::Waiting, V::Awaiting, V::Asking, V::Interval]),
         Kind::IterationScheduled => visit(&[V::Iterated]),

@@ -82,6 +82,12 @@ impl State {
                     decider.emit(Event::ChildStarted { visit, attempt, child });
                 }
             }
+            Command::NoteChildHalted { visit, attempt } => {
+                decider.expect_live(visit, attempt)?;
+                if !decider.state.visit(visit).child_halted {
+                    decider.emit(Event::ChildHalted { visit, attempt });
+                }
+            }
             Command::EndChildUndo { visit, nth, failure } => decider.end_child_undo(visit, nth, failure)?,
             Command::NoteChildUndoHalted { visit, nth, execution } => {
                 decider.note_child_undo_halted(visit, nth, execution)?;

@@ -73,6 +73,11 @@ impl State {
             Event::SignalTaken { visit } => self.signal_taken(*visit),
             Event::ApprovalAnswered { visit, answer } => self.approval_answered(*visit, answer),
             Event::ChildStarted { visit, attempt, child } => self.child_started(*visit, *attempt, *child),
+            Event::ChildHalted { visit, attempt } => {
+                self.expect_live(*visit, *attempt)?;
+                self.visit_mut(*visit).child_halted = true;
+                Ok(())
+            }
             Event::ChildUndoStarted { visit } => self.child_undo_started(*visit),
             Event::ChildUndoEnded { visit, failure } => self.child_undo_ended(*visit, failure.as_ref()),
             Event::ChildUndoHalted { visit, execution } => self.child_undo_halted(*visit, *execution),
@@ -377,6 +382,7 @@ impl State {
         }
         let visit = self.visit_mut(no);
         visit.attempts = attempt.0;
+        visit.child_halted = false;
         visit.started_at.get_or_insert(at);
         self.set_phase(no, VisitPhase::Attempting { attempt, started_at: at });
         Ok(())

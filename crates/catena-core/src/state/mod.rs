@@ -258,6 +258,9 @@ pub struct Visit {
     /// The executions of another chain that its attempts are, in the order of their starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ExecutionId>,
+    /// The last of them waited for somebody when it was last heard of.
+    #[serde(default)]
+    pub child_halted: bool,
     /// Of how many of them, from the last, what they have done is taken back.
     #[serde(default)]
     pub children_undone: u32,
@@ -671,9 +674,12 @@ impl State {
     /// Whether nothing goes on but by a person's answer or a signal.
     pub fn waits_for_somebody(&self) -> bool {
         let agenda = &self.agenda;
+        let (mut halted, mut going) = (0, 0);
+        for visit in agenda.calls() {
+            *(if self.visit(visit).child_halted { &mut halted } else { &mut going }) += 1;
+        }
         let asks = agenda.asking().next().is_some() || agenda.awaiting().next().is_some();
-        let goes_on = self.is_at_work() || agenda.calls().next().is_some();
-        !self.has_ended() && asks && !goes_on
+        !self.has_ended() && (asks || halted > 0) && going == 0 && !self.is_at_work()
     }
 
     /// Whether an execution of its own takes back what a child has done.

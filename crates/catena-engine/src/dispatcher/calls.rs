@@ -42,7 +42,7 @@ pub(crate) enum CallNews {
     /// There is nothing to undo.
     NothingToUndo,
     Started(ExecutionId),
-    /// What undoes it waits for a person.
+    /// It waits for a person.
     Halted(ExecutionId),
     Ended {
         child: ExecutionId,
@@ -81,10 +81,16 @@ impl Dispatcher {
             CallNews::NothingToUndo => self.call_ended(caller, Answer::Succeeded { value: None }),
             CallNews::Started(child) => self.call_started(caller, child),
             CallNews::Halted(execution) => {
-                if let Caller::Undo { parent, visit, nth } = caller {
-                    let command = Command::NoteChildUndoHalted { visit, nth, execution };
-                    self.with_state(parent, Deferred::Command(command));
-                }
+                let (caller, command) = match caller {
+                    Caller::Undo { parent, visit, nth } => {
+                        (parent, Command::NoteChildUndoHalted { visit, nth, execution })
+                    }
+                    Caller::Attempt { key: AttemptKey { execution: parent, visit, attempt }, .. } => {
+                        self.call_started(caller, execution);
+                        (parent, Command::NoteChildHalted { visit, attempt })
+                    }
+                };
+                self.with_state(caller, Deferred::Command(command));
             }
             CallNews::Ended { child, answer } => match caller {
                 Caller::Attempt { lets_go: true, .. } => {}
@@ -178,7 +184,8 @@ pub(crate) fn news_of(state: &State) -> Option<(Caller, CallNews)> {
     };
     let is_undo = matches!(caller, Caller::Undo { .. });
     let Phase::Ended { end, output, error, .. } = state.phase() else {
-        return (is_undo && waits_for_a_person(state)).then(|| (caller, CallNews::Halted(state.id())));
+        let is_halted = waits_for_a_person(state) || (!is_undo && state.waits_for_somebody());
+        return is_halted.then(|| (caller, CallNews::Halted(state.id())));
     };
     let answer = match end {
         End::RolledBack if is_undo => Answer::Succeeded { value: None },

@@ -68,6 +68,15 @@ pub(super) fn of(state: &State, entry: &Entry, logs: Option<&Logs>) -> Vec<Line>
         Event::ChildStarted { visit, child, .. } => {
             line(Style::Plain, "→", *visit, &format!("is execution {child}"))
         }
+        Event::ChildHalted { visit, .. } => match state.visit(*visit).child() {
+            Some(child) => line(
+                Style::Strong,
+                "?",
+                *visit,
+                &format!("execution {child} waits for somebody  catena ps why {child}"),
+            ),
+            None => Vec::new(),
+        },
         Event::ChildUndoStarted { visit } => line(Style::Plain, "↩", *visit, "its execution is taken back"),
         Event::ChildUndoHalted { visit, execution } => {
             let message = format!("execution {execution}, which takes it back, waits for an answer");

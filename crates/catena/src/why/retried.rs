@@ -88,6 +88,7 @@ fn news_of(event: &Event) -> Option<News<'_>> {
         | Event::SignalTaken { .. }
         | Event::ApprovalAnswered { .. }
         | Event::ChildStarted { .. }
+        | Event::ChildHalted { .. }
         | Event::ChildUndoStarted { .. }
         | Event::ChildUndoEnded { .. }
         | Event::ChildUndoHalted { .. }

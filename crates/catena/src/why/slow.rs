@@ -174,6 +174,7 @@ fn next_since(entry: &Entry) -> Option<Option<Since>> {
         | Event::SignalTaken { .. }
         | Event::ApprovalAnswered { .. }
         | Event::ChildStarted { .. }
+        | Event::ChildHalted { .. }
         | Event::ChildUndoStarted { .. }
         | Event::ChildUndoEnded { .. }
         | Event::ChildUndoHalted { .. }

@@ -386,6 +386,32 @@ fn an_undo_of_a_child_that_is_stuck_is_named_by_its_caller_and_frees_it() {
 }
 
 #[test]
+fn a_child_that_waits_for_somebody_is_named_by_its_caller() {
+    let place = Place::new();
+    place.write("ask.yaml", "name: ask\nsteps: [{id: ok, wait: {approval: {title: Go?}}}]\n");
+    place.write("mid.yaml", "name: mid\nsteps: [{id: call, chain: ask}]\n");
+    place.write("main.yaml", "name: main\nsteps: [{id: down, chain: mid}]\n");
+    for chain in ["ask.yaml", "mid.yaml"] {
+        assert_eq!(place.run(&["chain", "create", chain]).code, 0);
+    }
+    let done = place.run(&["run", "main.yaml", "--no-wait"]);
+    assert_eq!(done.code, 9, "{done:?}");
+    assert!(done.err.contains("? down  execution 5 waits for somebody"), "{done:?}");
+    place.run(&["chain", "rm", "ask", "--executions"]).fails(5, &["has not ended"]);
+    place.run(&["ps", "cancel", "4"]).says(&["execution 4 cancelled"]);
+
+    let back = "undo: {id: back, shell: exit 1}";
+    place.write("kid.yaml", &format!("name: kid\nsteps: [{{id: a, shell: 'true', {back}}}, {{id: b, shell: exit 1, error_policy: rollback}}]\n"));
+    place.write("calls.yaml", "name: calls\nsteps: [{id: call, chain: kid}]\n");
+    assert_eq!(place.run(&["chain", "create", "kid.yaml"]).code, 0);
+    let done = place.run(&["run", "calls.yaml", "--no-wait"]);
+    assert_eq!(done.code, 9, "{done:?}");
+    let id = place.json(&["ps", "ls", "--chain", "calls", "-o", "json"])["executions"][0]["id"].to_string();
+    place.run(&["ps", "cancel", &id]).fails(9, &["as soon as somebody has answered", "is stuck", "--force"]);
+    place.run(&["ps", "cancel", &id, "--force"]).says(&["cancelled"]);
+}
+
+#[test]
 fn a_host_stays_for_one_that_waits_for_its_child() {
     let place = Place::new();
     place.write("kid.yaml", "name: kid\nsteps: [{shell: sleep 0.3}]\n");

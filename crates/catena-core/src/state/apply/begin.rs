@@ -227,6 +227,7 @@ impl Visit {
             block_tries: 0,
             alternative_to: None,
             children: Vec::new(),
+            child_halted: false,
             children_undone: 0,
             cache_key: None,
             origin: ResultOrigin::Own,

@@ -1,8 +1,10 @@
 //! `catena chain rm`: removes a chain with its versions and schedules; what it did goes with it, if that is said.
 
+use std::collections::BTreeSet;
+
 use catena_core::ExecutionId;
-use catena_engine::Reach;
-use catena_store::{ExecutionFilter, Store};
+use catena_engine::{Reach, read_state};
+use catena_store::{ExecutionFilter, ExecutionRow, Store, sqlite::SqliteStore};
 use clap::Args;
 
 use super::find::{find, word_of};
@@ -42,6 +44,13 @@ pub(super) fn run(args: &RmArgs, locations: &Locations) -> Result<Code, Failure>
             format!("catena chain archive {word}, which keeps them, or catena chain rm {word} --executions");
         return Err(Failure::new(Code::Conflict, message).next(next));
     }
+    if let Some(row) = wanted_by(&reader, &rows)? {
+        let message = format!(
+            "execution {} of chain {} has not ended, and has called this one: it may have to take back what that did",
+            row.id, row.chain
+        );
+        return Err(Failure::new(Code::Conflict, message).next(format!("catena ps show {}", row.id)));
+    }
     Host::reach(locations, Reach::Records)?.remove_chain(&chain.name)?;
     let ids: Vec<ExecutionId> = rows.iter().map(|row| row.id).collect();
     remove_folders(locations, &ids);
@@ -51,6 +60,20 @@ pub(super) fn run(args: &RmArgs, locations: &Locations) -> Result<Code, Failure>
         count => talk!("chain {} is removed, with its {count} executions", chain.name),
     }
     Ok(Code::Completed)
+}
+
+/// An unfinished execution that has called one of these.
+fn wanted_by(reader: &SqliteStore, rows: &[ExecutionRow]) -> Result<Option<ExecutionRow>, Failure> {
+    let ids: BTreeSet<ExecutionId> = rows.iter().map(|row| row.id).collect();
+    let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
+    for row in reader.executions(&filter)? {
+        let (state, _) = read_state(reader, row.id)?;
+        if state.visits().any(|(_, visit)| visit.standing_children().iter().any(|child| ids.contains(child)))
+        {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 /// Logs and private folders; one that cannot be removed does no harm, and is told.

@@ -1,7 +1,7 @@
 //! `catena ps cancel`: asks an execution to end, through its host or for a moment without one.
 
-use catena_core::{ExecutionId, Rejection, status::ExecutionStatus};
-use catena_engine::{Error, Reach};
+use catena_core::{ExecutionId, Rejection, State, status::ExecutionStatus};
+use catena_engine::{Engine, Error, Reach, read_state};
 use catena_store::{InboxCommand, Store};
 use clap::Args;
 
@@ -50,13 +50,54 @@ pub(super) fn run(args: &CancelArgs, locations: &Locations) -> Result<Code, Fail
         asked => asked.map_err(|error| Failure::from(error).next(format!("catena ps show {id}")))?,
     }
     match &host {
-        Host::Here { engine, .. } => {
-            let row = engine.wait(id)?;
-            talk!("execution {} {}", id, row.status);
-        }
+        Host::Here { engine, .. } => return wait(engine, id),
         Host::There(client) => {
             talk!("execution {} is being cancelled by its host, process {}", id, client.pid());
         }
     }
     Ok(Code::Completed)
+}
+
+/// Follows it to its end, or to where only a person brings it on.
+fn wait(engine: &Engine, id: ExecutionId) -> Result<Code, Failure> {
+    let (mut state, _) = read_state(&**engine.store(), id)?;
+    let mut follower = engine.follow(id, state.seq())?;
+    loop {
+        if state.has_ended() {
+            talk!("execution {id} {}", state.status());
+            return Ok(Code::Completed);
+        }
+        if let Some((execution, status)) = held_up(engine, &state)? {
+            talk!(
+                "execution {id} is cancelled as soon as somebody has answered: execution {execution} is {status}"
+            );
+            talk!("  next: catena ps why {execution}, or catena ps cancel {id} --force");
+            return Ok(Code::Waits);
+        }
+        let Some(entry) = follower.next_event()? else { return Ok(Code::Completed) };
+        state.apply(entry.at, &entry.event).map_err(catena_store::Error::from)?;
+    }
+}
+
+/// The execution that a cancel waits for and that waits for a person: itself, or one that it has called.
+fn held_up(engine: &Engine, state: &State) -> Result<Option<(ExecutionId, ExecutionStatus)>, Failure> {
+    let needs_a_person = |status: ExecutionStatus| {
+        matches!(status, ExecutionStatus::Stuck | ExecutionStatus::InDoubt | ExecutionStatus::Quarantined)
+    };
+    if needs_a_person(state.status()) {
+        return Ok(Some((state.id(), state.status())));
+    }
+    for visit in state.agenda().calls() {
+        let Some(child) = state.visit(visit).child() else { continue };
+        let (child, _) = read_state(&**engine.store(), child)?;
+        // What is in doubt is cancelled; what is being taken back is not.
+        if child.status() == ExecutionStatus::Stuck {
+            return Ok(Some((child.id(), child.status())));
+        }
+        if let Some(found) = held_up(engine, &child)?.filter(|(_, status)| *status == ExecutionStatus::Stuck)
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
