@@ -2,7 +2,7 @@
 //! opening of `fan_out` for item 17. Branches stand in brackets by name; behind a dot stand an undo, an alternative and,
 //! from the second on, the number of an opening: `poll.3/ask` is in the third iteration of `poll`.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,66 +32,86 @@ impl fmt::Display for Address {
 
 impl State {
     pub fn address(&self, visit: VisitNo) -> Address {
+        self.address_past(visit, &Openings::new())
+    }
+
+    /// The address that a visit would have if some openings of blocks had not been.
+    pub(crate) fn address_past(&self, visit: VisitNo, gone: &Openings) -> Address {
         let mut text = String::new();
-        self.write_visit(visit, &mut text);
+        Writer { state: self, gone, text: &mut text }.visit(visit);
         Address(text)
     }
 
     /// The address that a visit would have.
     pub(crate) fn address_of(&self, frame: FrameNo, step: StepIx, nth: u32) -> Address {
         let mut text = String::new();
-        self.write_place(frame, step, nth, &mut text);
+        Writer { state: self, gone: &Openings::new(), text: &mut text }.place(frame, step, nth);
         Address(text)
     }
+}
 
-    fn write_visit(&self, no: VisitNo, text: &mut String) {
-        let visit = self.visit(no);
-        self.write_place(visit.frame, visit.step, visit.nth, text);
+/// Openings of the blocks of visits, counted from 1.
+pub(crate) type Openings = BTreeSet<(VisitNo, u32)>;
+
+struct Writer<'w> {
+    state: &'w State,
+    gone: &'w Openings,
+    text: &'w mut String,
+}
+
+impl Writer<'_> {
+    fn visit(&mut self, no: VisitNo) {
+        let visit = self.state.visit(no);
+        self.place(visit.frame, visit.step, visit.nth);
     }
 
-    fn write_place(&self, frame: FrameNo, step: StepIx, nth: u32, text: &mut String) {
-        self.write_frame(frame, text);
-        text.push_str(self.chain().step(step).id.as_str());
+    fn place(&mut self, frame: FrameNo, step: StepIx, nth: u32) {
+        self.frame(frame);
+        self.text.push_str(self.state.chain().step(step).id.as_str());
         if nth > 1 {
-            text.push_str(&format!("~{nth}"));
+            self.text.push_str(&format!("~{nth}"));
         }
     }
 
-    fn write_frame(&self, no: FrameNo, text: &mut String) {
-        match self.frame(no).origin {
+    fn frame(&mut self, no: FrameNo) {
+        match self.state.frame(no).origin {
             Origin::Root => return,
-            Origin::Group { visit } => self.write_opening(visit, no, text),
+            Origin::Group { visit } => self.opening(visit, no),
             Origin::Item { visit, index } => {
-                self.write_opening(visit, no, text);
-                text.push_str(&format!("[{index}]"));
+                self.opening(visit, no);
+                self.text.push_str(&format!("[{index}]"));
             }
             Origin::Alternative { visit } => {
-                self.write_visit(visit, text);
-                text.push_str(".alternative");
+                self.visit(visit);
+                self.text.push_str(".alternative");
             }
             // A step has no dot in its id.
-            Origin::Handler { handler } => text.push_str(&format!("chain.{}", handler.as_str())),
+            Origin::Handler { handler } => self.text.push_str(&format!("chain.{}", handler.as_str())),
             Origin::Branch { visit, index } => {
-                self.write_opening(visit, no, text);
-                if let Work::Parallel { branches, .. } = &self.step_of(visit).work {
-                    text.push_str(&format!("[{}]", branches[index as usize].name));
+                self.opening(visit, no);
+                if let Work::Parallel { branches, .. } = &self.state.step_of(visit).work {
+                    self.text.push_str(&format!("[{}]", branches[index as usize].name));
                 }
             }
             Origin::Undo { visit } => {
-                self.write_visit(visit, text);
-                text.push_str(".undo");
-                if self.frame(no).opening > 1 {
-                    text.push_str(&format!("~{}", self.frame(no).opening));
+                self.visit(visit);
+                self.text.push_str(".undo");
+                let opening = self.state.frame(no).opening;
+                if opening > 1 {
+                    self.text.push_str(&format!("~{opening}"));
                 }
             }
         }
-        text.push('/');
+        self.text.push('/');
     }
 
-    fn write_opening(&self, visit: VisitNo, frame: FrameNo, text: &mut String) {
-        self.write_visit(visit, text);
-        if self.frame(frame).opening > 1 {
-            text.push_str(&format!(".{}", self.frame(frame).opening));
+    fn opening(&mut self, visit: VisitNo, frame: FrameNo) {
+        self.visit(visit);
+        let opening = self.state.frame(frame).opening;
+        let gone = self.gone.range((visit, 0)..(visit, opening)).count();
+        let opening = opening - u32::try_from(gone).unwrap_or(0);
+        if opening > 1 {
+            self.text.push_str(&format!(".{opening}"));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address::Openings,
     chain::{Part, Work},
     event::{Adopted, Duty, Event, Plan, Sight},
     ids::{FrameNo, StepIx, VisitNo},
@@ -48,6 +49,8 @@ impl State {
         journal: impl Iterator<Item = &'e Event>,
         undone: &BTreeSet<String>,
     ) -> Rerun {
+        let journal: Vec<&Event> = journal.collect();
+        let gone = superseded(&journal);
         let last =
             |step: StepIx| self.visits().filter(|(_, visit)| visit.step == step).map(|(no, _)| no).last();
         let from = match again {
@@ -62,11 +65,11 @@ impl State {
         let kept: Vec<VisitNo> = self
             .visits()
             .map(|(no, _)| no)
-            .filter(|no| self.is_adoptable(*no, undone) && !is_again(*no))
+            .filter(|no| self.is_adoptable(*no, undone) && !is_again(*no) && !self.stands_in_any(*no, &gone))
             .collect();
         let places: BTreeMap<VisitNo, u32> = self.undo_due().iter().copied().zip(1..).collect();
-        let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no, &places)).collect();
-        results.extend(self.loops_of(journal));
+        let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no, &places, &gone)).collect();
+        results.extend(self.loops_of(&journal, &gone));
         let left_out = match again {
             Again::Failed | Again::From(_) => Vec::new(),
             Again::To(step) => self.chain().left_out(Part::To(step)),
@@ -91,6 +94,19 @@ impl State {
         Rerun { kept, left_out, only, results, pinned }
     }
 
+    /// Whether a visit stands within one of some openings.
+    fn stands_in_any(&self, no: VisitNo, openings: &Openings) -> bool {
+        !openings.is_empty()
+            && self.way_to(no).iter().any(|(frame, _)| match self.frame(*frame).origin {
+                Origin::Group { visit } | Origin::Item { visit, .. } | Origin::Branch { visit, .. } => {
+                    openings.contains(&(visit, self.frame(*frame).opening))
+                }
+                Origin::Root | Origin::Alternative { .. } | Origin::Undo { .. } | Origin::Handler { .. } => {
+                    false
+                }
+            })
+    }
+
     /// Whether another execution need not do again what the visit has done.
     fn is_adoptable(&self, no: VisitNo, undone: &BTreeSet<String>) -> bool {
         let (visit, way) = (self.visit(no), self.way_to(no));
@@ -107,11 +123,11 @@ impl State {
         is_work && stands && visit.alternative_to.is_none() && !stands_in && !is_pinned && !self.is_aside(no)
     }
 
-    fn adopted_of(&self, no: VisitNo, places: &BTreeMap<VisitNo, u32>) -> Adopted {
+    fn adopted_of(&self, no: VisitNo, places: &BTreeMap<VisitNo, u32>, gone: &Openings) -> Adopted {
         let visit = self.visit(no);
         let id = |step: StepIx| self.chain().step(step).id.clone();
         Adopted {
-            address: self.address(no).to_string(),
+            address: self.address_past(no, gone).to_string(),
             result: visit.result().cloned().unwrap_or_else(Value::null),
             input: visit.input.clone(),
             children: visit.children.clone(),
@@ -126,8 +142,9 @@ impl State {
     }
 
     /// What loops went over: results within them stand for the same items only.
-    fn loops_of<'e>(&self, journal: impl Iterator<Item = &'e Event>) -> Vec<Adopted> {
+    fn loops_of(&self, journal: &[&Event], gone: &Openings) -> Vec<Adopted> {
         let digests: BTreeMap<VisitNo, String> = journal
+            .iter()
             .filter_map(|event| match event {
                 Event::VisitEntered { visit, plan: Plan::Items(items), .. } => {
                     Some((*visit, items_digest(items)))
@@ -136,7 +153,7 @@ impl State {
             })
             .collect();
         let adopted = |(no, items)| Adopted {
-            address: self.address(no).to_string(),
+            address: self.address_past(no, gone).to_string(),
             result: Value::null(),
             input: crate::event::Input::default(),
             children: Vec::new(),
@@ -145,7 +162,8 @@ impl State {
             sight: Sight::default(),
             items: Some(items),
         };
-        digests.into_iter().map(adopted).collect()
+        let loops = digests.into_iter().filter(|(no, _)| !self.stands_in_any(*no, gone));
+        loops.map(adopted).collect()
     }
 
     /// The addresses of what this execution has taken back, or is about to.
@@ -226,4 +244,22 @@ impl State {
     pub fn result_origin(&self, no: VisitNo) -> ResultOrigin {
         self.visit(no).origin
     }
+}
+
+/// The openings of blocks that failed and were tried again: what they left is no part of what the block came to.
+fn superseded(journal: &[&Event]) -> Openings {
+    let (mut openings, mut gone) = (BTreeMap::<VisitNo, u32>::new(), Openings::new());
+    for event in journal {
+        match event {
+            Event::VisitEntered { visit, plan: Plan::Blocks | Plan::Items(_), .. }
+            | Event::IterationStarted { visit, plan: Plan::Blocks | Plan::Items(_) } => {
+                *openings.entry(*visit).or_default() += 1;
+            }
+            Event::RetryScheduled { visit, .. } => {
+                gone.extend(openings.get(visit).map(|opening| (*visit, *opening)));
+            }
+            _ => {}
+        }
+    }
+    gone
 }

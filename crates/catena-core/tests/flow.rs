@@ -621,6 +621,24 @@ fn who_gives_up_an_undo_that_is_in_doubt_gives_all_of_it_up() {
 }
 
 #[test]
+fn of_a_block_that_was_tried_again_the_last_try_is_kept() {
+    let tried =
+        group("g", vec![task("one"), group("in", vec![task("two").undo(vec![task("back")])])]).retry(3);
+    let steps = vec![tried, task("bad"), task("last").policy(ErrorPolicy::Rollback)];
+    let chain = Arc::new(chain(steps));
+    let first = |address: &str, _: u32| match address {
+        "g/in/two" | "g.2/one" | "bad" => (fail("scripted"), 1),
+        _ => (succeed(1), 1),
+    };
+    let sim = Sim::start(&chain, &first, 1).run();
+    assert_eq!(attempted(&sim), ["g/one", "g/in/two", "g.2/one", "g.3/one", "g.3/in/two", "bad"]);
+    let last = failing(&["last"]);
+    let again = rerun(&sim, Again::Failed, &last);
+    assert_eq!(attempted(&again), ["bad", "last", "g/in/two.undo/back"]);
+    assert_eq!(again.state.status(), ExecutionStatus::RolledBack);
+}
+
+#[test]
 fn other_items_are_another_loop() {
     let steps =
         vec![set("n", "params.n | default(2)"), for_each("e", "range(n)", vec![task("item")]), task("bad")];
