@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::handover::{Adopted, Duty, Sight};
 use crate::{
     failure::Failure,
     given::Given,
-    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepId, StepIx, VisitNo},
+    ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepIx, VisitNo},
     state::Origin,
     status::End,
     time::Timestamp,
@@ -299,71 +300,6 @@ impl Trigger {
     }
 }
 
-/// A result of an earlier execution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Adopted {
-    /// Of the visit that left it, which is that of the visit that it stands for.
-    pub address: String,
-    pub result: Value,
-    #[serde(default, skip_serializing_if = "Input::is_empty")]
-    pub input: Input,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<ExecutionId>,
-    /// Nobody has to take it back: it came from a cache, or the duty is another execution's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_free: bool,
-    /// Its place in the order of what the earlier execution has to take back.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub place: u32,
-    /// What its undo reads of what was there.
-    #[serde(default, skip_serializing_if = "Sight::is_empty")]
-    pub sight: Sight,
-    /// Of a `for_each` only this: the digest of its items. What is below it holds for the same items and no others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub items: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(place: &u32) -> bool {
-    *place == 0
-}
-
-/// What the undo of a visit reads beside its input and its result: names, and what `steps.<id>` means.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sight {
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub names: BTreeMap<String, Value>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub steps: BTreeMap<StepId, Value>,
-}
-
-impl Sight {
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.steps.is_empty()
-    }
-
-    pub fn values(&self) -> impl Iterator<Item = &Value> {
-        self.names.values().chain(self.steps.values())
-    }
-}
-
-/// The duty to undo a visit of an earlier execution, with all that the undo reads.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Duty {
-    pub step: StepIx,
-    pub result: Value,
-    #[serde(default, skip_serializing_if = "Input::is_empty")]
-    pub input: Input,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub names: BTreeMap<String, Value>,
-    /// What `steps.<id>` means.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub steps: BTreeMap<StepIx, Value>,
-    /// The executions whose work is to be taken back, the last one first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<ExecutionId>,
-}
-
 /// What a person has answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalAnswer {
@@ -424,13 +360,6 @@ pub enum Plan {
     Adopt,
     /// The result that was given for it.
     Pin(Value),
-}
-
-impl Duty {
-    fn values(&self) -> impl Iterator<Item = &Value> {
-        let seen = self.names.values().chain(self.steps.values());
-        self.input.values().chain([&self.result]).chain(seen)
-    }
 }
 
 impl Plan {
@@ -757,9 +686,7 @@ impl Event {
             Self::ApprovalAnswered { answer, .. } => answer.form.iter().collect(),
             Self::CacheAnswered { hit, .. } => hit.iter().map(|hit| &hit.result).collect(),
             Self::StepsSelected { pinned, .. } => pinned.iter().map(|(_, value)| value).collect(),
-            Self::ResultsAdopted { results, .. } => {
-                results.iter().flat_map(|one| one.input.values().chain([&one.result])).collect()
-            }
+            Self::ResultsAdopted { results, .. } => results.iter().flat_map(Adopted::values).collect(),
             Self::DutiesAdopted { duties, .. } => duties.iter().flat_map(Duty::values).collect(),
             Self::VisitCompleted { result, .. } => result.iter().collect(),
             Self::VisitResolved { resolution: Resolution::Completed { value }, .. } => value.iter().collect(),

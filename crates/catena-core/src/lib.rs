@@ -14,6 +14,7 @@ pub mod expr;
 pub mod failure;
 pub mod faults;
 pub mod given;
+pub mod handover;
 pub mod ids;
 pub mod path;
 pub mod rerun;

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod coverage;
+mod prove;
 mod run;
 mod sample;
 mod script;
@@ -10,6 +11,7 @@ mod script;
 pub use self::{
     calendar::{Calendar, Ended, Fired},
     coverage::{Branch, Coverage},
+    prove::{Counterexample, Ending, Fault, Proof, path, prove, undone},
     run::Run,
     sample::sample,
     script::{Asked, Outcome, Reply, Scenario, Script, usual_failure},

@@ -78,6 +78,41 @@ impl Run {
         run
     }
 
+    /// An engine that comes up with the first `len` events of another run's journal; what ran then is lost.
+    pub fn recover(full: &Self, len: usize, script: &dyn Script) -> Self {
+        let journal = full.journal[..len].to_vec();
+        let mut state = State::new(full.state.id(), Arc::clone(full.state.chain()));
+        for (at, event) in &journal {
+            state.apply(*at, event).expect("every prefix of a journal folds");
+        }
+        let now = journal.last().map_or(full.now, |(at, _)| *at);
+        let mut run = Self {
+            state,
+            journal,
+            now,
+            due: BTreeMap::new(),
+            count: 0,
+            asked: BTreeSet::new(),
+            blobs: full.blobs.clone(),
+            random: Random::new(0),
+            next_child: full.next_child + len as u64 * 1_000,
+        };
+        for effect in run.state.pending_effects() {
+            match effect {
+                Effect::StartAttempt { visit, attempt } => {
+                    let answer = Answer::Lost { message: "the engine went down".to_owned() };
+                    run.put(now, Due::End { visit, attempt, answer });
+                }
+                Effect::StopAttempt { .. } => {}
+                other => run.perform(other, script),
+            }
+        }
+        run.ask_for_replies(script);
+        // It refuses nothing.
+        drop(run.tell(Command::Advance, script));
+        run
+    }
+
     pub fn now(&self) -> Timestamp {
         self.now
     }

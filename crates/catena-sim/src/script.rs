@@ -93,6 +93,8 @@ struct Said {
     then: Option<Outcome>,
     /// Of what is made up.
     takes_ms: Option<u64>,
+    /// So many attempts are lost before the first try.
+    lost: u32,
 }
 
 impl Scenario {
@@ -100,7 +102,7 @@ impl Scenario {
     pub fn say(&mut self, step: &str, outcomes: Vec<Outcome>) {
         let mut first = outcomes;
         let then = first.pop();
-        self.said.insert(step.to_owned(), Said { first, then, takes_ms: None });
+        self.said.insert(step.to_owned(), Said { first, then, ..Said::default() });
     }
 
     /// Has the first tries of a step fail, before what else is said of it holds; without a number all of them.
@@ -123,6 +125,11 @@ impl Scenario {
         said.takes_ms = Some(takes_ms);
     }
 
+    /// Has the first attempts of a step lost: nobody sees their ends.
+    pub fn lose(&mut self, step: &str, attempts: u32) {
+        self.said.entry(step.to_owned()).or_default().lost = attempts;
+    }
+
     /// Steps that had a result made up, since nothing was said of them.
     pub fn unsaid(&self) -> BTreeSet<String> {
         self.unsaid.borrow().clone()
@@ -140,6 +147,10 @@ impl Scenario {
 
 impl Script for Scenario {
     fn outcome(&self, asked: &Asked<'_>) -> Outcome {
+        if self.said(asked).is_some_and(|said| asked.state.visit(asked.visit).losses < said.lost) {
+            let answer = Answer::Lost { message: "the engine went down".to_owned() };
+            return Outcome { answer, takes_ms: TAKES_MS };
+        }
         if let Some(outcome) = self.find(asked) {
             return outcome.clone();
         }

@@ -58,6 +58,8 @@ pub struct GivenStep {
     pub results: Vec<Placed<Json>>,
     pub fail: Option<GivenFailure>,
     pub takes_ms: Option<u64>,
+    /// So many attempts are lost first.
+    pub lost: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -249,6 +251,7 @@ impl Reader<'_> {
             },
             fail: node.get("fail").and_then(|entry| self.failure(&entry.value)),
             takes_ms: duration(node, "takes"),
+            lost: node.get("lost").and_then(|entry| entry.value.as_count()).unwrap_or(0),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Sim(commands::sim::SimArgs),
     /// Run cases of chains on a virtual clock
     Test(commands::test::TestArgs),
+    /// Look for histories of a chain that end otherwise than they may
+    Prove(commands::prove::ProveArgs),
     /// Explain an error code
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of definitions, for editors

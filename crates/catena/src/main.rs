@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         | Command::Run(_)
         | Command::Check(_)
         | Command::Explain(_)
+        | Command::Prove(_)
         | Command::Sim(_)
         | Command::Test(_)
         | Command::Schema(_)
@@ -69,6 +70,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Run(args) => commands::run::run(&args, &arguments.place),
         Command::Check(args) => commands::check::run(&args),
         Command::Test(args) => commands::test::run(&args, locate),
+        Command::Prove(args) => commands::prove::run(&args, locate),
         Command::Sim(args) => commands::sim::run(&args, locate),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),

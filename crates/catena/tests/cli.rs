@@ -28,6 +28,8 @@ mod log;
 mod people;
 #[path = "cli/preview.rs"]
 mod preview;
+#[path = "cli/prove.rs"]
+mod prove;
 #[path = "cli/realms.rs"]
 mod realms;
 #[path = "cli/rerun.rs"]

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Block, Branch, Cache, Chain, ChainName, Concurrency, Dependencies, EffectKind, ErrorPolicy, Feed, Graph,
-    Handlers, Iterations, Join, Need, NextLogic, Node, Param, Pool, Step, Target, Undo, WaitFor, Work,
+    Block, Branch, Cache, Chain, ChainName, Concurrency, Dependencies, EffectKind, ErrorPolicy, ExpectedEnd,
+    Feed, Graph, Handlers, Iterations, Join, Need, NextLogic, Node, Param, Pool, Step, Target, Undo, WaitFor,
+    Work,
     flow::{Places, each_handler, set_handler},
 };
 use crate::{
@@ -36,6 +37,7 @@ pub struct Draft {
     pub max_parallel: Option<u32>,
     pub concurrency: Option<Concurrency>,
     pub cancel_undoes: bool,
+    pub expected_ends: Vec<ExpectedEnd>,
     pub flow: Option<Flow>,
     pub lets_finish: bool,
     pub handlers: Handlers<Vec<StepDraft>>,
@@ -122,6 +124,7 @@ impl Draft {
             max_parallel: None,
             concurrency: None,
             cancel_undoes: false,
+            expected_ends: Vec::new(),
             flow: None,
             lets_finish: false,
             handlers: Handlers::default(),
@@ -156,6 +159,7 @@ impl Draft {
             max_parallel: self.max_parallel,
             concurrency: self.concurrency,
             cancel_undoes: self.cancel_undoes,
+            expected_ends: self.expected_ends,
             handlers,
             steps,
             blocks: flat.blocks,

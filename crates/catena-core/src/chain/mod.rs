@@ -41,6 +41,7 @@ use crate::{
     retry::Retry,
     schedule::Schedule,
     secret::SecretName,
+    status::End,
     template::Template,
     value::Value,
 };
@@ -87,6 +88,9 @@ pub struct Chain {
     /// A cancel undoes what was done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_undoes: bool,
+    /// The ends that its author allows; nothing but a proof looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected_ends: Vec<ExpectedEnd>,
     #[serde(default, skip_serializing_if = "Handlers::is_empty")]
     pub handlers: Handlers<BlockIx>,
     steps: Vec<Step>,
@@ -115,6 +119,15 @@ impl PartialEq for Lookups {
     fn eq(&self, _other: &Self) -> bool {
         true
     }
+}
+
+/// An end that is as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedEnd {
+    pub status: End,
+    /// Of these steps what has completed is taken back, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<StepId>,
 }
 
 /// A list of steps that run in order, or by what they depend on.

@@ -93,7 +93,7 @@ impl Decider<'_> {
 }
 
 fn adopted_bytes(adopted: &Adopted) -> usize {
-    let values = adopted.input.values().chain(adopted.sight.values()).chain([&adopted.result]);
+    let values = adopted.values();
     adopted.address.len() + values.map(Value::json_bytes).sum::<usize>()
 }
 

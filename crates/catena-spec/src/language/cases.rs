@@ -45,6 +45,7 @@ const GIVEN_STEP: Shape = Shape::Object(&Object {
             FAIL,
             "`true`, how often it fails before, the type of the failure, or all of that; an approval is rejected",
         ),
+        key("lost", ANY_COUNT, "how many of its first attempts are lost: the engine goes down with them"),
         key("takes", Shape::Duration, "how long each try takes").default("1s"),
     ],
     rules: &[Rule::AtMostOne(&["result", "results"])],

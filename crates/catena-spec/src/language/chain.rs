@@ -2,7 +2,7 @@
 
 use super::{
     Key, Keys, Shape, key,
-    objects::{ANY_COUNT, CONCURRENCY, ENV, FLOW, POLICIES, RETRY, SCHEDULE, TEXT_OR_TEXTS},
+    objects::{ANY_COUNT, CONCURRENCY, ENV, EXPECT_ENDS, FLOW, POLICIES, RETRY, SCHEDULE, TEXT_OR_TEXTS},
     word,
 };
 
@@ -47,6 +47,7 @@ pub const CHAIN_KEYS: &[Key] = &[
     key("on_success", Shape::Steps, "runs after success"),
     key("on_cancel", Shape::Word(&[word("stop"), word("rollback")]), "whether a cancel undoes what was done")
         .default("stop"),
+    key("expect_ends", EXPECT_ENDS, "the ends that are as they are to be; `catena prove` looks for others"),
     key("finally", Shape::Steps, "runs after every outcome"),
     key("output", Shape::Data, "the execution's output"),
     key("notify", Shape::Data, "who is told of the end").later(),

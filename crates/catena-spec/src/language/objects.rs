@@ -229,3 +229,29 @@ pub(super) const CONCURRENCY: Shape = Shape::OneOf(&[
         rules: &[],
     }),
 ]);
+
+const END_WORDS: &[Word] = &[
+    word("completed"),
+    word("completed_with_errors"),
+    word("failed"),
+    word("cancelled"),
+    word("rolled_back"),
+];
+pub(super) const EXPECT_ENDS: Shape = Shape::List {
+    of: &Shape::OneOf(&[
+        Shape::Word(END_WORDS),
+        Shape::Object(&Object {
+            what: "an end",
+            keys: &[
+                key("status", Shape::Word(END_WORDS), "how the execution ends").required(),
+                key(
+                    "undone",
+                    Shape::List { of: &Shape::Text, least: 0 },
+                    "steps of which all that completed is taken back, in this order",
+                ),
+            ],
+            rules: &[],
+        }),
+    ]),
+    least: 1,
+};

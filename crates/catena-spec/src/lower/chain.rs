@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catena_core::chain::{ChainName, Concurrency, Draft, Handlers, Overload, Param, ParamProblem, StepDraft};
+use catena_core::chain::{
+    ChainName, Concurrency, Draft, ExpectedEnd, Handlers, Overload, Param, ParamProblem, StepDraft,
+};
+use catena_core::ids::StepId;
 use catena_core::retry::Retry;
+use catena_core::status::End;
 use catena_core::value::Value as CoreValue;
 
 use super::context::{Context, Lowered};
@@ -18,8 +22,9 @@ use crate::files::Files;
 use crate::language::{CHAIN_KEYS, Shape, Since, find};
 use crate::node::{Entry, Node, Value};
 use crate::preview::Preview;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::source::{Source, Span};
+use crate::suggest::did_you_mean;
 
 /// The keys of a chain whose blocks run after an outcome.
 const HANDLERS: [&str; 3] = ["on_failure", "on_success", "finally"];
@@ -115,6 +120,7 @@ impl Context<'_> {
         let max_parallel = node.get("max_parallel").map(|entry| entry.value.as_count());
         let on_cancel = node.get("on_cancel").and_then(|entry| self.text(&entry.value));
         let flow = node.get("flow").map(|entry| self.flow(&entry.value));
+        let expected_ends = node.get("expect_ends").map(|entry| self.expected_ends(&entry.value));
         let (policy, retry) = (lift(policy)?, lift(retry)?);
         let mut steps = steps?;
         retry_top_level(&mut steps, policy, retry);
@@ -131,11 +137,43 @@ impl Context<'_> {
             max_parallel: lift(max_parallel)?,
             concurrency: lift(concurrency)?,
             cancel_undoes: on_cancel.is_some_and(|text| text.eq_ignore_ascii_case("rollback")),
+            expected_ends: lift(expected_ends)?.unwrap_or_default(),
             flow: lift(flow)?,
             lets_finish: node.get("fail_fast").is_some_and(|entry| entry.value.as_bool() == Some(false)),
             handlers: handlers?,
             ..Draft::new(name?, steps)
         })
+    }
+
+    fn expected_ends(&mut self, node: &Node) -> Option<Vec<ExpectedEnd>> {
+        let ends: Vec<_> = node.as_list()?.iter().map(|end| self.expected_end(end)).collect();
+        ends.into_iter().collect()
+    }
+
+    fn expected_end(&mut self, node: &Node) -> Option<ExpectedEnd> {
+        let status = node.get("status").map_or(node, |entry| &entry.value);
+        let status = match self.text(status)?.to_lowercase().as_str() {
+            "completed" => End::Completed,
+            "completed_with_errors" => End::CompletedWithErrors,
+            "failed" => End::Failed,
+            "cancelled" => End::Cancelled,
+            "rolled_back" => End::RolledBack,
+            _ => return None,
+        };
+        let undone = node.get("undone").and_then(|entry| entry.value.as_list()).unwrap_or_default();
+        let undone: Vec<_> = undone.iter().map(|step| self.undone_step(step)).collect();
+        Some(ExpectedEnd { status, undone: undone.into_iter().collect::<Option<_>>()? })
+    }
+
+    fn undone_step(&mut self, node: &Node) -> Option<StepId> {
+        let text = self.full_text(node)?;
+        if let Some((id, _)) = self.index.find(&text) {
+            return Some(id.clone());
+        }
+        let help = did_you_mean(&text, self.index.ids());
+        let problem = Problem::new(Code::UnknownStep, node.span, format!("there is no step `{text}`"));
+        self.add(problem.label("no such step").maybe_help(help));
+        None
     }
 
     /// What stands outside of the steps and sees what they leave: the output, the handlers, and what comes later.

@@ -13,6 +13,7 @@ pub(crate) mod init;
 mod interrupt;
 mod params;
 mod preview;
+pub(crate) mod prove;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod schedule;

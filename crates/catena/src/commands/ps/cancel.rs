@@ -67,7 +67,10 @@ fn wait(engine: &Engine, id: ExecutionId) -> Result<Code, Failure> {
             talk!("execution {id} {}", state.status());
             return Ok(Code::Completed);
         }
-        if let Some((execution, status)) = held_up(engine, &state)? {
+        // By force nothing is waited for.
+        if !state.is_forced()
+            && let Some((execution, status)) = held_up(engine, &state)?
+        {
             talk!(
                 "execution {id} is cancelled as soon as somebody has answered: execution {execution} is {status}"
             );

@@ -12,7 +12,7 @@ use catena_sim::{Calendar, Coverage, Run, Scenario};
 use catena_store::{Store, sqlite::SqliteStore, whole};
 use clap::Args;
 
-use self::scenario::{Fail, Mock};
+pub(super) use self::scenario::{Fail, Mock, take};
 use super::{chain, params, ps::execution_id, schedule::milliseconds};
 use crate::{
     args::{Format, instant},
@@ -134,7 +134,7 @@ impl SimArgs {
         given.retain(|name, _| chain.params.contains_key(name));
         let given = params::read_over(given, self.input.as_deref(), &self.set, &chain)?;
         let params = chain.resolve_params(given).map_err(catena_engine::Error::Params)?;
-        scenario::take(&mut scenario, &chain, &self.mocks, &self.takes, &self.fails)?;
+        take(&mut scenario, &chain, &self.mocks, &self.takes, &self.fails)?;
         let from = self.at.unwrap_or_else(|| Timestamp(jiff::Timestamp::now().as_second() * 1_000_000));
         Ok(Plan { chain, params, scenario, from })
     }

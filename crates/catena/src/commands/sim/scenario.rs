@@ -19,13 +19,13 @@ const TAKES_MAX_MS: u64 = 1_000 * 366 * 86_400_000;
 
 /// `STEP=VALUE`.
 #[derive(Clone, Debug)]
-pub(super) struct Mock {
+pub(in crate::commands) struct Mock {
     step: String,
     value: String,
 }
 
 impl Mock {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::commands) fn parse(text: &str) -> Result<Self, String> {
         let (step, value) = text.split_once('=').filter(|(step, _)| !step.is_empty()).ok_or_else(|| {
             "a step and its result: STEP=VALUE, such as charge='{\"paid\": true}'".to_owned()
         })?;
@@ -35,14 +35,14 @@ impl Mock {
 
 /// `STEP[:N[:TYPE]]`.
 #[derive(Clone, Debug)]
-pub(super) struct Fail {
+pub(in crate::commands) struct Fail {
     step: String,
     times: Option<u32>,
     kind: Option<FailureType>,
 }
 
 impl Fail {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::commands) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.splitn(3, ':');
         let step = parts.next().unwrap_or_default().to_owned();
         if step.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn takes(text: &str) -> Result<(String, u64), String> {
 }
 
 /// Adds what the command line says: results, then how long they take, then what fails before.
-pub(super) fn take(
+pub(in crate::commands) fn take(
     scenario: &mut Scenario,
     chain: &Chain,
     mocks: &[Mock],

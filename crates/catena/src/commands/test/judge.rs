@@ -5,8 +5,6 @@ use catena_sim::Run;
 use catena_spec::{Case, Code, Placed, Problem};
 use serde_json::Value as Json;
 
-use super::taken;
-
 /// A value in a message.
 const SHOWN_MAX_CHARS: usize = 120;
 
@@ -18,12 +16,12 @@ pub(super) fn judge(case: &Case, run: &Run) -> Vec<Problem> {
         expect.status.as_ref().and_then(|status| judge.status(status)),
         expect.error.as_ref().and_then(|error| judge.error(error)),
         expect.output.as_ref().and_then(|output| judge.output(output)),
-        expect.path.as_ref().and_then(|path| list("runs", path, &taken::path(judge.state))),
+        expect.path.as_ref().and_then(|path| list("runs", path, &catena_sim::path(judge.state))),
         expect.undone.as_ref().and_then(|undone| {
             list(
                 "is taken back",
                 undone,
-                &taken::undone(judge.state, run.journal.iter().map(|(_, event)| event)),
+                &catena_sim::undone(judge.state, run.journal.iter().map(|(_, event)| event)),
             )
         }),
         expect.took.as_ref().and_then(|took| judge.took(case, took)),

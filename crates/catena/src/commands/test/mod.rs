@@ -3,7 +3,6 @@
 mod judge;
 mod junit;
 mod record;
-mod taken;
 mod watch;
 
 use std::{
@@ -280,6 +279,7 @@ fn say(scenario: &mut Scenario, key: &str, given: &GivenStep, usual: FailureType
     if let Some(takes_ms) = given.takes_ms {
         scenario.takes(key, takes_ms);
     }
+    scenario.lose(key, given.lost);
     if let Some(fail) = &given.fail {
         let kind = fail.kind.clone().map_or(usual, FailureType::from);
         let message = fail.message.as_deref().unwrap_or("simulated");

@@ -7,7 +7,6 @@ use catena_engine::read_state;
 use catena_store::{Entry, Store, whole};
 use serde_json::{Map, Value as Json, json};
 
-use super::taken;
 use crate::{
     exit::{Code, Failure},
     home::Locations,
@@ -100,7 +99,7 @@ fn add_answer(store: &dyn Store, of: &mut Json, answer: &Answer, takes: String) 
 }
 
 fn expect(store: &dyn Store, state: &State, entries: &[Entry]) -> Result<Json, Failure> {
-    let path = taken::path(state);
+    let path = catena_sim::path(state);
     let mut expect = json!({"status": state.status().as_str(), "path": path});
     if let Phase::Ended { output, error, .. } = state.phase() {
         expect["output"] = whole(store, output)?;
@@ -108,7 +107,7 @@ fn expect(store: &dyn Store, state: &State, entries: &[Entry]) -> Result<Json, F
             expect["error"] = error.kind.as_str().into();
         }
     }
-    let undone = taken::undone(state, entries.iter().map(|entry| &entry.event));
+    let undone = catena_sim::undone(state, entries.iter().map(|entry| &entry.event));
     if !undone.is_empty() {
         expect["undone"] = undone.into();
     }
