@@ -36,7 +36,7 @@ impl State {
     }
 
     /// The address that a visit would have if some openings of blocks had not been.
-    pub(crate) fn address_past(&self, visit: VisitNo, gone: &Openings) -> Address {
+    pub fn address_past(&self, visit: VisitNo, gone: &Openings) -> Address {
         let mut text = String::new();
         Writer { state: self, gone, text: &mut text }.visit(visit);
         Address(text)
@@ -51,7 +51,7 @@ impl State {
 }
 
 /// Openings of the blocks of visits, counted from 1.
-pub(crate) type Openings = BTreeSet<(VisitNo, u32)>;
+pub type Openings = BTreeSet<(VisitNo, u32)>;
 
 struct Writer<'w> {
     state: &'w State,

@@ -65,7 +65,9 @@ impl State {
         let kept: Vec<VisitNo> = self
             .visits()
             .map(|(no, _)| no)
-            .filter(|no| self.is_adoptable(*no, undone) && !is_again(*no) && !self.stands_in_any(*no, &gone))
+            .filter(|no| {
+                self.is_adoptable(*no, undone, &gone) && !is_again(*no) && !self.stands_in_any(*no, &gone)
+            })
             .collect();
         let places: BTreeMap<VisitNo, u32> = self.undo_due().iter().copied().zip(1..).collect();
         let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no, &places, &gone)).collect();
@@ -108,12 +110,12 @@ impl State {
     }
 
     /// Whether another execution need not do again what the visit has done.
-    fn is_adoptable(&self, no: VisitNo, undone: &BTreeSet<String>) -> bool {
+    fn is_adoptable(&self, no: VisitNo, undone: &BTreeSet<String>, gone: &Openings) -> bool {
         let (visit, way) = (self.visit(no), self.way_to(no));
         let work = &self.step_of(no).work;
         let is_work = work.makes_attempts() || matches!(work, Work::Set { .. } | Work::Wait { .. });
         let is_undone = |no: VisitNo| {
-            self.visit(no).undo != UndoPhase::None || undone.contains(self.address(no).as_str())
+            self.visit(no).undo != UndoPhase::None || undone.contains(self.address_past(no, gone).as_str())
         };
         let stands = visit.result().is_some() && !way.iter().any(|(_, around)| is_undone(*around));
         // What an alternative has done depends on the failure, which may be another one now.
@@ -171,7 +173,8 @@ impl State {
         let is_undoing = *self.phase() == Phase::Undoing;
         let due = self.undo_due().iter().copied().filter(move |_| is_undoing);
         let undone = self.visits().filter(|(_, visit)| visit.undo != UndoPhase::None).map(|(no, _)| no);
-        due.chain(undone).map(|no| self.address(no).to_string())
+        let taken_up = &self.adopted().taken_up;
+        due.chain(undone).map(|no| taken_up.get(&no).cloned().unwrap_or_else(|| self.address(no).to_string()))
     }
 
     /// Whether a visit is part of what another one starts from: entered before it where steps run in order, and not
@@ -247,7 +250,7 @@ impl State {
 }
 
 /// The openings of blocks that failed and were tried again: what they left is no part of what the block came to.
-fn superseded(journal: &[&Event]) -> Openings {
+pub fn superseded(journal: &[&Event]) -> Openings {
     let (mut openings, mut gone) = (BTreeMap::<VisitNo, u32>::new(), Openings::new());
     for event in journal {
         match event {

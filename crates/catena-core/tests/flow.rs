@@ -554,6 +554,12 @@ fn what_a_rerun_has_not_come_to_is_taken_back_with_the_rest() {
     assert_eq!(again.state.status(), ExecutionStatus::RolledBack);
     assert_eq!(back("t_back"), r#"{"t_back":[8,1]} {"t_back":[7,1]}"#);
     assert_eq!(back("a_back"), r#"{"a_back":1}"#);
+    let taken_back: BTreeSet<String> = again.state.taken_back().collect();
+    assert_eq!(
+        taken_back,
+        ["a", "e[0]/t", "e[1]/t"].map(str::to_owned).into(),
+        "a later rerun keeps none of it"
+    );
 }
 
 #[test]
@@ -636,6 +642,10 @@ fn of_a_block_that_was_tried_again_the_last_try_is_kept() {
     let again = rerun(&sim, Again::Failed, &last);
     assert_eq!(attempted(&again), ["bad", "last", "g/in/two.undo/back"]);
     assert_eq!(again.state.status(), ExecutionStatus::RolledBack);
+    let undone = again.state.taken_back().collect();
+    let later = sim.state.rerun(Again::Failed, sim.journal.iter().map(|(_, event)| event), &undone);
+    let kept: Vec<&str> = later.results.iter().map(|result| result.address.as_str()).collect();
+    assert_eq!(kept, ["g/one"], "what the first one has taken back is done again");
 }
 
 #[test]

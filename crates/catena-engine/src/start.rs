@@ -7,10 +7,11 @@ use std::{
 
 use catena_core::{
     ExecutionId, State, StepIx, Timestamp, Value,
+    address::Openings,
     chain::{Chain, Part},
     command::{Legacy, Outside, Slots, Start},
     event::{Duty, Event, Trigger},
-    rerun::{Again, Rerun},
+    rerun::{Again, Rerun, superseded},
     state::{Phase, ResultOrigin, UndoPhase},
     value::Blob,
 };
@@ -113,9 +114,10 @@ impl CheckedStart {
         self.trigger = Trigger::Rerun { of };
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
         self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
-        let given: Vec<StepIx> = plan.pinned.iter().map(|(step, _)| *step).collect();
-        let given = same_steps(state.chain(), &self.version.chain, &given).into_iter();
-        self.pinned.extend(given.zip(plan.pinned.into_iter().map(|(_, value)| value)));
+        for (step, value) in plan.pinned {
+            let here = same_steps(state.chain(), &self.version.chain, &[step]);
+            self.pinned.extend(here.into_iter().map(|step| (step, value.clone())));
+        }
         let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
         self.legacy = Legacy::Results { from: of, duty, results: plan.results };
         Ok(())
@@ -124,7 +126,8 @@ impl CheckedStart {
 
 /// What a rerun of an ended execution takes over: nothing that an heir of it, which had the duty, has undone since.
 pub fn plan_rerun(store: &dyn Store, state: &State, journal: &[Entry], again: Again) -> Result<Rerun, Error> {
-    let mut undone = undone_by_caller(store, state)?;
+    let events: Vec<&Event> = journal.iter().map(|entry| &entry.event).collect();
+    let mut undone = undone_by_caller(store, state, &superseded(&events))?;
     let mut heir = store.heir(state.id())?;
     while let Some(id) = heir {
         undone.extend(read_state(store, id)?.0.taken_back());
@@ -137,11 +140,11 @@ pub fn plan_rerun(store: &dyn Store, state: &State, journal: &[Entry], again: Ag
 fn is_undone_elsewhere(store: &dyn Store, state: &State) -> Result<bool, Error> {
     let Some(Trigger::Call { parent, .. }) = state.trigger() else { return Ok(false) };
     let caller = read_state(store, parent)?.0;
-    Ok(!caller.has_ended() || !undone_by_caller(store, state)?.is_empty())
+    Ok(!caller.has_ended() || !undone_by_caller(store, state, &Openings::new())?.is_empty())
 }
 
 /// The addresses of what a rollback of the caller has taken back of what the execution has done.
-fn undone_by_caller(store: &dyn Store, state: &State) -> Result<BTreeSet<String>, Error> {
+fn undone_by_caller(store: &dyn Store, state: &State, gone: &Openings) -> Result<BTreeSet<String>, Error> {
     let mut undone = BTreeSet::new();
     let Some(Trigger::Call { parent, visit, .. }) = state.trigger() else { return Ok(undone) };
     for nth in 1.. {
@@ -157,7 +160,7 @@ fn undone_by_caller(store: &dyn Store, state: &State) -> Result<BTreeSet<String>
             let is_due = *undo.phase() == Phase::Undoing && undo.undo_due().contains(no);
             visit.undo != UndoPhase::None || visit.children_undone > 0 || is_due
         });
-        undone.extend(taken_back.map(|(no, _)| state.address(*no).to_string()));
+        undone.extend(taken_back.map(|(no, _)| state.address_past(*no, gone).to_string()));
     }
     Ok(undone)
 }
@@ -175,8 +178,11 @@ pub(crate) fn owed(store: &dyn Store, state: &State) -> Result<Vec<Duty>, catena
         .flatten()
         .map(|adopted| adopted.address)
         .collect();
+    let journal = store.journal(state.id(), 0)?;
+    let events: Vec<&Event> = journal.iter().map(|entry| &entry.event).collect();
+    let gone = superseded(&events);
     let duties = state.undo_due().iter().zip(state.duties());
-    let left = duties.filter(|(no, _)| !taken_over.contains(state.address(**no).as_str()));
+    let left = duties.filter(|(no, _)| !taken_over.contains(state.address_past(**no, &gone).as_str()));
     Ok(left.map(|(_, duty)| duty).collect())
 }
 

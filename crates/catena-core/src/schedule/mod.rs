@@ -20,7 +20,7 @@ pub use self::{
     cron::{Cron, CronError},
     exclude::{Exclude, ExcludeError},
     jitter::jitter_ms,
-    model::{CATCH_UP_MAX, CatchUp, Frequency, Overlap, Schedule, Timing},
+    model::{CATCH_UP_MAX, CatchUp, Frequency, Milliseconds, Overlap, Schedule, Timing},
     parts::{Day, MonthDay, PartError, TimeOfDay, Weekday},
     zone::{UnknownZone, Zone},
 };

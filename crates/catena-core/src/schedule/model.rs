@@ -158,10 +158,13 @@ fn calendar(f: &mut fmt::Formatter<'_>, frequency: &Frequency, time: TimeOfDay) 
 }
 
 /// As a definition would write it: `1h30m`.
-struct Milliseconds(u64);
+pub struct Milliseconds(pub u64);
 
 impl fmt::Display for Milliseconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
         let mut rest = self.0;
         for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
             if rest >= ms {

@@ -118,6 +118,9 @@ pub struct Adoption {
     pub from: Option<ExecutionId>,
     pub duty: bool,
     pub results: BTreeMap<String, Adopted>,
+    /// The visits that stand for results which nothing had come to when all was taken back, by what those were called.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken_up: BTreeMap<VisitNo, String>,
 }
 
 /// What whoever started the execution has said of single steps.

@@ -89,7 +89,7 @@ fn tell(
     if proof.is_cut_short {
         text.push_str(&format!(
             "  the budget was spent before everything was looked at: --budget {}s\n",
-            args.budget / 100
+            (args.budget / 100).max(60)
         ));
     }
     if chain.expected_ends.is_empty() {

@@ -98,7 +98,9 @@ impl State {
                 steps: adopted.sight.steps.into_iter().filter_map(find).collect(),
                 children: adopted.children,
             };
-            due.push(self.done_before(at, &duty));
+            let no = self.done_before(at, &duty);
+            self.record.adopted.taken_up.insert(no, adopted.address);
+            due.push(no);
         }
         self.record.undo_due.splice(0..0, due);
     }

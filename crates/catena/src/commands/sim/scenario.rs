@@ -7,6 +7,7 @@ use catena_core::{
     event::Answer,
 };
 use catena_sim::{Outcome, Scenario, usual_failure};
+use catena_spec::step_meant;
 use catena_store::{Entry, Store, whole};
 
 use crate::{
@@ -101,12 +102,12 @@ pub(in crate::commands) fn take(
 
 /// A step by its id or name, or what stands at an address, and the step that this is.
 fn key_of(chain: &Chain, word: &str) -> Result<(String, StepIx), Failure> {
-    let last = word.rsplit('/').next().unwrap_or(word);
-    let id = last.split(['~', '.', '[']).next().unwrap_or(last);
-    match chain.step_by_id(id).filter(|_| id != word) {
-        Some(ix) => Ok((word.to_owned(), ix)),
-        None => step_named(chain, word).map(|ix| (chain.step(ix).id.to_string(), ix)),
-    }
+    let Some(ix) = step_meant(chain, word) else {
+        return step_named(chain, word).map(|ix| (word.to_owned(), ix));
+    };
+    let step = chain.step(ix);
+    let key = if word == step.name { step.id.as_str() } else { word };
+    Ok((key.to_owned(), ix))
 }
 
 fn expect_fit(chain: &Chain, ix: StepIx, word: &str, value: &Value) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! What a case expects against what came of it: each difference at the place of what was expected.
 
-use catena_core::{State, VisitNo, state::Phase, status::StepStatus};
+use catena_core::{State, VisitNo, schedule::Milliseconds, state::Phase, status::StepStatus};
 use catena_sim::Run;
 use catena_spec::{Case, Code, Placed, Problem};
 use serde_json::Value as Json;
@@ -111,12 +111,12 @@ impl Judge<'_> {
         let Some(no) = self.last(&step.value) else { return Some(self.never(step)) };
         let ms = self.state.visit(no).entered_at.micros_since(case.at) / 1_000;
         (ms != expected.value)
-            .then(|| unlike(expected, format!("`{}` is entered after {}", step.value, Span(ms))))
+            .then(|| unlike(expected, format!("`{}` is entered after {}", step.value, Milliseconds(ms))))
     }
 
     fn took(&self, case: &Case, expected: &Placed<u64>) -> Option<Problem> {
         let ms = self.run.now().micros_since(case.at) / 1_000;
-        (ms != expected.value).then(|| unlike(expected, format!("all of it takes {}", Span(ms))))
+        (ms != expected.value).then(|| unlike(expected, format!("all of it takes {}", Milliseconds(ms))))
     }
 
     /// The visit that an address means, or the last one of a step.
@@ -201,24 +201,5 @@ fn shown(value: &Json) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
-    }
-}
-
-/// Milliseconds as a definition writes a duration.
-struct Span(u64);
-
-impl std::fmt::Display for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("0s");
-        }
-        let mut rest = self.0;
-        for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-            if rest >= ms {
-                write!(f, "{}{unit}", rest / ms)?;
-                rest %= ms;
-            }
-        }
-        Ok(())
     }
 }
