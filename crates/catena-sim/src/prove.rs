@@ -84,7 +84,8 @@ pub fn prove(
     let is_side_by_side = |work: &Work<_>| matches!(work, Work::Parallel { .. } | Work::ForEach { .. });
     let has_orders =
         chain.steps().any(|(_, step)| is_side_by_side(&step.work) || chain.block(step.block).graph.is_some());
-    let mut open: VecDeque<(Vec<Fault>, BTreeSet<String>)> = VecDeque::from([(Vec::new(), BTreeSet::new())]);
+    let mut open: VecDeque<(Vec<Fault>, Arc<BTreeSet<String>>)> =
+        VecDeque::from([(Vec::new(), Arc::default())]);
     let mut short = Vec::new();
     while let Some((faults, known)) = open.pop_front() {
         if is_over() || explorer.proof.histories >= HISTORIES_MAX {
@@ -92,14 +93,14 @@ pub fn prove(
             break;
         }
         let run = explorer.look(&faults);
-        let attempted = attempted(&run);
+        let attempted = Arc::new(attempted(&run));
         if faults.len() < FAULTS_MAX {
             // What a fault has led to may go wrong in its turn; the rest does so without it.
             for address in attempted.difference(&known) {
                 // An undo that always fails needs a person, whatever the chain is.
                 let fails = (!is_in_undo(address)).then(|| Fault::Fails(address.clone()));
                 for fault in fails.into_iter().chain([Fault::Lost(address.clone())]) {
-                    open.push_back(([&faults[..], &[fault]].concat(), attempted.clone()));
+                    open.push_back(([&faults[..], &[fault]].concat(), Arc::clone(&attempted)));
                 }
             }
         }
@@ -108,12 +109,16 @@ pub fn prove(
         }
     }
     // What an order or a lost attempt shows needs no crash.
+    let orders = if has_orders { ORDERS } else { 0 };
     for faults in short {
-        for seed in 0..if has_orders { ORDERS } else { 0 } {
+        for seed in (0..orders).take_while(|_| !is_over()) {
             explorer.look(&[&faults[..], &[Fault::Order(seed)]].concat());
         }
         let run = explorer.run(&faults);
         explorer.crash_everywhere(&faults, &run, &mut is_over);
+        if explorer.proof.is_cut_short {
+            break;
+        }
     }
     explorer.proof
 }
@@ -161,8 +166,12 @@ impl Explorer<'_> {
     fn judge(&mut self, faults: &[Fault], run: &Run) {
         self.proof.coverage.add(&run.state, run.journal.iter().map(|(_, event)| event));
         let Some(ending) = unexpected(self.chain, run) else { return };
-        let place = faults.last().map(|fault| format!("{fault:?}")).unwrap_or_default();
-        let place = if ending.standing.is_empty() { place } else { String::new() };
+        // A crash a moment later, and another order, show the same thing.
+        let places = faults.iter().rev().find_map(|fault| match fault {
+            Fault::Fails(address) | Fault::Lost(address) => Some(address.clone()),
+            Fault::Crash(_) | Fault::Order(_) => None,
+        });
+        let place = places.filter(|_| ending.standing.is_empty()).unwrap_or_default();
         if self.sorts.insert((ending.status, ending.standing.clone(), place)) {
             self.proof.counterexamples.push(Counterexample {
                 faults: faults.to_vec(),
