@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     chain::Pool,
+    context::GivenContext,
     event::{Adopted, Answer, ApprovalAnswer, CacheHit, Duty, Event, Resolution, Trigger},
     failure::Failure,
     ids::{AttemptNo, ExecutionId, StepIx, VisitNo},
@@ -30,6 +31,8 @@ pub struct Start {
     pub pinned: Vec<(StepIx, Value)>,
     /// Of what an earlier execution has not left, only this step runs.
     pub only: Option<StepIx>,
+    /// What its steps find in place of what others would have left.
+    pub context: GivenContext,
     pub legacy: Legacy,
 }
 
@@ -43,6 +46,7 @@ impl Start {
             left_out: Vec::new(),
             pinned: Vec::new(),
             only: None,
+            context: GivenContext::default(),
             legacy: Legacy::None,
         }
     }

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::handover::{Adopted, Duty, Sight};
 use crate::{
+    context::GivenContext,
     failure::Failure,
     given::Given,
     ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, ScheduleId, StepIx, VisitNo},
     state::Origin,
     status::End,
     time::Timestamp,
-    value::Value,
+    value::{Value, some},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,7 +113,7 @@ pub enum Event {
     VisitCompleted {
         visit: VisitNo,
         /// Absent where it is the value of the attempt's answer.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
     VisitFailed {
@@ -173,6 +174,9 @@ pub enum Event {
         /// Of what is not adopted from an earlier execution, only this step runs, with what stands in it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         only: Option<StepIx>,
+        /// What the steps that run find in place of what others would have left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<Box<GivenContext>>,
     },
     /// Results of an earlier execution stand for the visits that would come to them again.
     ResultsAdopted {
@@ -308,7 +312,7 @@ pub struct ApprovalAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// The form as it was filled in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub form: Option<Value>,
 }
 
@@ -340,7 +344,7 @@ pub enum Plan {
     /// The whole chain ends like this.
     End {
         status: End,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         output: Option<Value>,
     },
     /// The whole chain ends with this failure.
@@ -403,7 +407,7 @@ pub struct Input {
     pub argv: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Given>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Box<Request>>,
@@ -489,7 +493,7 @@ impl Input {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Succeeded {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
     },
     Failed {
@@ -525,7 +529,7 @@ pub enum StopReason {
 pub enum Resolution {
     /// It did its work, and this is what it left.
     Completed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
     },
     /// It did not, and its policy says what follows; it is not tried again.
@@ -685,7 +689,10 @@ impl Event {
             Self::AttemptEnded { answer: Answer::Succeeded { value }, .. } => value.iter().collect(),
             Self::ApprovalAnswered { answer, .. } => answer.form.iter().collect(),
             Self::CacheAnswered { hit, .. } => hit.iter().map(|hit| &hit.result).collect(),
-            Self::StepsSelected { pinned, .. } => pinned.iter().map(|(_, value)| value).collect(),
+            Self::StepsSelected { pinned, context, .. } => {
+                let given = context.iter().flat_map(|context| context.values());
+                pinned.iter().map(|(_, value)| value).chain(given).collect()
+            }
             Self::ResultsAdopted { results, .. } => results.iter().flat_map(Adopted::values).collect(),
             Self::DutiesAdopted { duties, .. } => duties.iter().flat_map(Duty::values).collect(),
             Self::VisitCompleted { result, .. } => result.iter().collect(),

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::ApprovalAnswer, value::Value};
+use crate::{
+    event::ApprovalAnswer,
+    value::{Value, some},
+};
 
 /// What kind of failure it is; `retry_config.on` names these.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,7 +111,7 @@ pub struct Failure {
     /// A sentence for a person.
     pub message: String,
     /// What a program may want to know more: an exit code, the last lines of output.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
     /// False where another attempt cannot help.
     #[serde(default = "yes", skip_serializing_if = "is_true")]

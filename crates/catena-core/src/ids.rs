@@ -2,14 +2,43 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Unexpected, Visitor},
+};
+
+/// A number, or its text: as the key of an object it is written as text, and within an event it is read as that.
+struct Number;
+
+impl Visitor<'_> for Number {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+        text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let number = deserializer.deserialize_any(Number)?;
+                <$inner>::try_from(number).map(Self).map_err(de::Error::custom)
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,6 +190,22 @@ mod tests {
         check("step1_fetch.py", "step1_fetch_py");
         check("Größe messen", "größe_messen");
         assert_eq!(StepId::from_name("  "), Err(IdError::Empty));
+    }
+
+    #[test]
+    fn a_number_is_read_back_where_it_was_a_key() {
+        use std::collections::BTreeMap;
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Some { by: BTreeMap<StepIx, VisitNo> },
+        }
+        let tagged = Tagged::Some { by: BTreeMap::from([(StepIx(7), VisitNo(8))]) };
+        let json = serde_json::to_string(&tagged).unwrap();
+        assert_eq!(json, r#"{"kind":"Some","by":{"7":8}}"#);
+        assert_eq!(serde_json::from_str::<Tagged>(&json).unwrap(), tagged);
+        assert!(serde_json::from_str::<StepIx>("-1").is_err());
+        assert!(serde_json::from_str::<StepIx>("4294967296").is_err());
     }
 
     #[test]

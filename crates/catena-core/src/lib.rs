@@ -7,6 +7,7 @@
 pub mod address;
 pub mod chain;
 pub mod command;
+pub mod context;
 mod decide;
 pub mod effect;
 pub mod event;
@@ -30,6 +31,7 @@ pub mod value;
 pub use address::Address;
 pub use chain::Chain;
 pub use command::{Command, Decision, Outside, Rejection};
+pub use context::GivenContext;
 pub use effect::Effect;
 pub use event::Event;
 pub use failure::{Failure, FailureType};

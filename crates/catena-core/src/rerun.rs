@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     address::Openings,
     chain::{Part, Work},
+    context::GivenContext,
     event::{Adopted, Duty, Event, Plan, Sight},
     ids::{FrameNo, StepIx, VisitNo},
     state::{Origin, Phase, ResultOrigin, State, UndoPhase, Visit, items_digest},
@@ -38,6 +39,8 @@ pub struct Rerun {
     pub results: Vec<Adopted>,
     /// Results that were given stay given.
     pub pinned: Vec<(StepIx, Value)>,
+    /// And what stood in for steps that were left out.
+    pub context: GivenContext,
 }
 
 impl State {
@@ -93,7 +96,8 @@ impl State {
         };
         let pinned = self.selection().pinned.iter().filter(|(step, _)| asked != Some(**step));
         let pinned = pinned.map(|(step, value)| (*step, value.clone())).collect();
-        Rerun { kept, left_out, only, results, pinned }
+        let context = self.selection().context.clone();
+        Rerun { kept, left_out, only, results, pinned, context }
     }
 
     /// Whether a visit stands within one of some openings.

@@ -5,10 +5,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use catena_core::{
-    AttemptNo, Chain, Command, Event, ExecutionId, State, Timestamp, Value, VisitNo,
+    AttemptNo, Chain, Command, Event, ExecutionId, GivenContext, State, Timestamp, Value, VisitNo,
     chain::{
         Cache, ChainName, Draft, ErrorPolicy, Handlers, Join, On, OnTimeout, Process, StepDraft, WaitFor,
         Work,
@@ -198,13 +202,38 @@ fn legacy() -> [Sim<'static>; 2] {
     [rerun, start(trigger, duties)].map(|start| Sim::start_with(&chain, start, kept(script), 4).run())
 }
 
+/// A part of a chain with what the rest of it would have left.
+fn given() -> Sim<'static> {
+    let steps = vec![task("a"), for_each("each", "a", vec![set("sum", "item + b + steps.a.result")])];
+    let chain = Arc::new(chain(steps));
+    let step = |id: &str| chain.step_by_id(id).expect("it is there");
+    let context = GivenContext {
+        names: BTreeMap::from([("b".to_owned(), Value::from(json!(4)))]),
+        steps: BTreeMap::from([(step("a"), Value::from(json!({"status": "completed", "result": 30})))]),
+        items: BTreeMap::from([(step("each"), vec![Value::from(json!(1)), Value::from(json!(8))])]),
+        ..GivenContext::default()
+    };
+    let start = Start {
+        left_out: vec![step("a")],
+        context,
+        ..Start::new("v1", Value::from(json!({})), Trigger::Manual)
+    };
+    Sim::start_with(&chain, start, kept(|_, _| (succeed(1), 10)), 4).run()
+}
+
 #[test]
 fn what_was_stored_folds_to_the_same_state() {
     let by_script = fixtures()
         .into_iter()
         .map(|(name, steps, script)| (name, Sim::start(&Arc::new(chain(steps)), kept(script), 4).run()));
     let [adopted, undone] = legacy();
-    let by_hand = [("flow", flow()), ("halted", people()), ("taken_over", adopted), ("undone", undone)];
+    let by_hand = [
+        ("given", given()),
+        ("flow", flow()),
+        ("halted", people()),
+        ("taken_over", adopted),
+        ("undone", undone),
+    ];
     for (name, sim) in by_script.chain(by_hand) {
         let path = path(name);
         if std::env::var_os("CATENA_FIXTURES").is_some_and(|word| word == "write") && !path.exists() {

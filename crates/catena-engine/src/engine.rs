@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::{
         Arc,
@@ -104,8 +105,8 @@ impl Engine {
             .collect();
         let damaged = std::mem::take(&mut found.damaged);
         trace::opened(&config.store, lease, found.running.len(), found.sleeping.len(), damaged.len());
-        let mut dispatcher =
-            Dispatcher::new(Arc::clone(&shared), receiver, (config.slots, config.pools.clone()), next_number);
+        let (slots, seed) = ((config.slots, config.pools.clone()), RandomState::new().hash_one(lease.0));
+        let mut dispatcher = Dispatcher::new(Arc::clone(&shared), receiver, slots, next_number, seed);
         let hub = Arc::clone(&shared.hub);
         let watch = watch_clock(&shared)?;
         let thread = std::thread::Builder::new()
@@ -410,6 +411,7 @@ fn launcher(
     let (command, environment) = (Arc::clone(&config.helper), config.environment.clone());
     let helper = HelperAccess { command, environment, lease: lease.0 };
     let processes = ProcessRunner::new(config.places.clone(), sources, helper, sqlite.id(), sink);
+    let (functions, files, requests) = (Arc::new(functions), Arc::new(files), Arc::new(requests));
     Ok(Launcher { functions, files, requests, processes })
 }
 

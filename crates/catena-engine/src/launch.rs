@@ -8,7 +8,7 @@ use catena_core::{
     event::Answer,
     state::VisitPhase,
 };
-use catena_runners::{Attempt, AttemptKey, Beginning, ProcessRunner, Recorded, Sink, StepRunner};
+use catena_runners::{Attempt, AttemptKey, Beginning, Recorded, Sink, StepRunner};
 
 use catena_store::Lease;
 
@@ -16,7 +16,6 @@ use crate::{
     cache::LookUp,
     context,
     dispatcher::{Caller, Input, call_of},
-    in_process::InProcess,
 };
 
 /// An effect with all that a runner needs, made while the state is at hand and carried out after the commit.
@@ -58,10 +57,10 @@ pub(crate) enum Runner {
 }
 
 pub(crate) struct Launcher {
-    pub(crate) functions: InProcess,
-    pub(crate) files: InProcess,
-    pub(crate) requests: InProcess,
-    pub(crate) processes: Arc<ProcessRunner>,
+    pub(crate) functions: Arc<dyn StepRunner>,
+    pub(crate) files: Arc<dyn StepRunner>,
+    pub(crate) requests: Arc<dyn StepRunner>,
+    pub(crate) processes: Arc<dyn StepRunner>,
 }
 
 impl Launcher {
@@ -86,9 +85,9 @@ impl Launcher {
 
     fn runner(&self, runner: Runner) -> &dyn StepRunner {
         match runner {
-            Runner::Function => &self.functions,
-            Runner::FileExists => &self.files,
-            Runner::Http => &self.requests,
+            Runner::Function => &*self.functions,
+            Runner::FileExists => &*self.files,
+            Runner::Http => &*self.requests,
             Runner::Process => &*self.processes,
         }
     }

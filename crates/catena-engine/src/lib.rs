@@ -16,6 +16,7 @@ mod launch;
 mod load;
 mod schedule;
 mod start;
+pub mod stepped;
 mod trace;
 
 pub use catena_runners::{

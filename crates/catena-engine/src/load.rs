@@ -10,8 +10,8 @@ use std::{
 };
 
 use catena_core::{
-    AttemptNo, Event, ExecutionId, Failure, FailureType, Loaded, State, Value, VisitNo, command::Legacy,
-    event::Trigger, status::ChainStatus, value::Stored,
+    AttemptNo, Event, ExecutionId, Failure, FailureType, GivenContext, Loaded, State, Value, VisitNo,
+    command::Legacy, event::Trigger, status::ChainStatus, value::Stored,
 };
 use catena_runners::AttemptKey;
 use catena_store::{Actor, Commit, Entry, Error, Lease, Record, Store, sqlite::Reserve, whole};
@@ -100,42 +100,13 @@ pub(crate) fn serve_loads(
     inputs: &Sender<Input>,
     folds: &AtomicU64,
 ) {
-    let store = &*loader.store;
     while let Ok(wanted) = wanted.recv() {
-        let input = match wanted {
-            Wanted::Call(call) => {
-                let caller = call.caller;
-                let ready = called(store, *call).map(Box::new);
-                Input::Call { caller, news: CallNews::Ready(ready) }
-            }
-            Wanted::Child { child, caller } => match load(store, child).ok().as_ref().and_then(news_of) {
-                Some((_, news)) => Input::Call { caller, news },
-                // Its end tells by itself.
-                None => continue,
-            },
-            Wanted::ChildUndo { child, caller } => {
-                Input::Call { caller, news: undo_of(store, child, caller) }
-            }
-            Wanted::LookUp(look_up) => {
-                let (execution, visit) = (look_up.execution, look_up.visit);
-                Input::LookedUp { execution, visit, found: look_up.answer(store, loader.clock.now()) }
-            }
-            Wanted::Execution(execution) => {
-                folds.fetch_add(1, Ordering::Relaxed);
-                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
-            }
-            Wanted::Cancel(execution) => {
-                loader.reserve.release();
-                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
-            }
-            Wanted::Unfinished { next_number } => {
-                Input::Found { found: loader.look(next_number).map(Box::new) }
-            }
-            Wanted::Values { execution, needs, at_hand } => {
-                Input::ValuesRead { execution, read: read_values(store, &needs, at_hand) }
-            }
-        };
-        if inputs.send(input).is_err() {
+        if matches!(wanted, Wanted::Execution(_)) {
+            folds.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(input) = loader.serve(wanted)
+            && inputs.send(input).is_err()
+        {
             break;
         }
     }
@@ -152,6 +123,51 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
+    /// Reads what is wanted; nothing comes of it where it tells by itself.
+    pub(crate) fn serve(&self, wanted: Wanted) -> Option<Input> {
+        let store = &*self.store;
+        Some(match wanted {
+            Wanted::Call(call) => {
+                let caller = call.caller;
+                match called(store, &call) {
+                    Ok(start) => Input::Call { caller, news: CallNews::Ready(Ok(Box::new(start))) },
+                    Err(Unready::Failed(failure)) => {
+                        Input::Call { caller, news: CallNews::Ready(Err(failure)) }
+                    }
+                    Err(Unready::Later) => Input::Later { wanted: Wanted::Call(call) },
+                }
+            }
+            Wanted::Child { child, caller } => match load(store, child) {
+                // An end that has not come tells by itself.
+                Ok(state) => Input::Call { caller, news: news_of(&state)?.1 },
+                Err(Error::Unavailable { .. }) => Input::Later { wanted: Wanted::Child { child, caller } },
+                Err(_) => return None,
+            },
+            Wanted::ChildUndo { child, caller } => match undo_of(store, child, caller) {
+                Ok(news) => Input::Call { caller, news },
+                Err(Unready::Failed(failure)) => Input::Call { caller, news: CallNews::Ready(Err(failure)) },
+                Err(Unready::Later) => Input::Later { wanted: Wanted::ChildUndo { child, caller } },
+            },
+            Wanted::LookUp(look_up) => {
+                let (execution, visit) = (look_up.execution, look_up.visit);
+                Input::LookedUp { execution, visit, found: look_up.answer(store, self.clock.now()) }
+            }
+            Wanted::Execution(execution) => {
+                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
+            }
+            Wanted::Cancel(execution) => {
+                self.reserve.release();
+                Input::Loaded { execution, state: load(store, execution).map(Box::new) }
+            }
+            Wanted::Unfinished { next_number } => {
+                Input::Found { found: self.look(next_number).map(Box::new) }
+            }
+            Wanted::Values { execution, needs, at_hand } => {
+                Input::ValuesRead { execution, read: read_values(store, &needs, at_hand) }
+            }
+        })
+    }
+
     /// Whether the store takes a commit, and if it does, all that is unfinished. What was submitted before has its
     /// answer then, since commits are answered in order.
     fn look(&self, next_number: u64) -> Result<Recovered, Error> {
@@ -175,24 +191,39 @@ impl Loader {
 /// How deep executions may call each other.
 const DEPTH_MAX: u32 = 32;
 
+/// Why nothing can be started.
+enum Unready {
+    Failed(Failure),
+    /// The store cannot be read now.
+    Later,
+}
+
+impl From<Error> for Unready {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable { .. } => Self::Later,
+            other => Self::Failed(Failure::new(FailureType::CannotStart, other.to_string())),
+        }
+    }
+}
+
 /// The start of the chain that a step calls, in its latest version.
-fn called(store: &dyn Store, call: Call) -> Result<CheckedStart, Failure> {
-    let cannot = |message: String| Failure::lasting(FailureType::CannotStart, message);
-    let Call { caller, chain, parameters, depth } = call;
+fn called(store: &dyn Store, call: &Call) -> Result<CheckedStart, Unready> {
+    let cannot = |message: String| Unready::Failed(Failure::lasting(FailureType::CannotStart, message));
+    let Call { caller, chain, parameters, depth } = call.clone();
     let Caller::Attempt { key: AttemptKey { execution: parent, visit, attempt }, .. } = caller else {
         return Err(cannot("an undo calls no chain".to_owned()));
     };
     if depth > DEPTH_MAX {
         return Err(cannot(format!("chains call each other at most {DEPTH_MAX} deep")));
     }
-    let failed = |error: Error| Failure::new(FailureType::CannotStart, error.to_string());
-    let row = store.chain(chain.as_str()).map_err(failed)?;
+    let row = store.chain(chain.as_str())?;
     let Some(row) = row.filter(|row| row.status != ChainStatus::Archived) else {
         return Err(cannot(format!("there is no chain `{chain}`; store it with `catena chain create`")));
     };
-    let version = Arc::new(store.version(&row.version).map_err(failed)?);
+    let version = Arc::new(store.version(&row.version)?);
     let parameters = parameters.unwrap_or_else(|| Value::object([]));
-    let given = whole(store, &parameters).map_err(failed)?;
+    let given = whole(store, &parameters)?;
     let serde_json::Value::Object(given) = given else {
         return Err(cannot(format!("the parameters of chain `{chain}` are no object")));
     };
@@ -200,8 +231,10 @@ fn called(store: &dyn Store, call: Call) -> Result<CheckedStart, Failure> {
         given.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
     let mut request = StartRequest::new(version, given, Actor::engine());
     request.key = None;
-    let mut start = CheckedStart::new(request, store)
-        .map_err(|error| cannot(format!("chain `{chain}` cannot start: {error}")))?;
+    let mut start = CheckedStart::new(request, store).map_err(|error| match error {
+        crate::Error::Store(error) => Unready::from(error),
+        other => cannot(format!("chain `{chain}` cannot start: {other}")),
+    })?;
     start.trigger = Trigger::Call { parent, visit, attempt, depth };
     Ok(start)
 }
@@ -218,28 +251,18 @@ fn tried_before(store: &dyn Store, child: ExecutionId, caller: Caller) -> Result
 }
 
 /// The execution that undoes what an ended one has done.
-fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
-    let Caller::Undo { parent, visit, nth } = caller else { return CallNews::NothingToUndo };
-    let read = || {
-        let state = match tried_before(store, child, caller)? {
-            Some(before) => before,
-            None => load(store, child)?,
-        };
-        let version = Arc::new(store.version(state.version())?);
-        let duties = owed(store, &state)?;
-        Ok((state, version, duties))
+fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> Result<CallNews, Unready> {
+    let Caller::Undo { parent, visit, nth } = caller else { return Ok(CallNews::NothingToUndo) };
+    let state = match tried_before(store, child, caller)? {
+        Some(before) => before,
+        None => load(store, child)?,
     };
-    let (state, version, duties): (State, _, _) = match read() {
-        Ok(read) => read,
-        Err(error) => {
-            let error: Error = error;
-            return CallNews::Ready(Err(Failure::new(FailureType::CannotStart, error.to_string())));
-        }
-    };
+    let version = Arc::new(store.version(state.version())?);
+    let duties = owed(store, &state)?;
     if duties.is_empty() {
-        return CallNews::NothingToUndo;
+        return Ok(CallNews::NothingToUndo);
     }
-    CallNews::Ready(Ok(Box::new(CheckedStart {
+    Ok(CallNews::Ready(Ok(Box::new(CheckedStart {
         version,
         params: state.params().clone(),
         blobs: Vec::new(),
@@ -249,8 +272,9 @@ fn undo_of(store: &dyn Store, child: ExecutionId, caller: Caller) -> CallNews {
         left_out: Vec::new(),
         pinned: Vec::new(),
         only: None,
+        context: GivenContext::default(),
         legacy: Legacy::Duties { from: child, duties },
-    })))
+    }))))
 }
 
 /// Adds to what is at hand what is needed; an error is one that may pass.

@@ -6,11 +6,11 @@ use std::{
 };
 
 use catena_core::{
-    ExecutionId, State, StepIx, Timestamp, Value,
+    ExecutionId, GivenContext, State, StepIx, Timestamp, Value,
     address::Openings,
     chain::{Chain, Part},
     command::{Legacy, Outside, Slots, Start},
-    event::{Duty, Event, Trigger},
+    event::{Adopted, Duty, Event, Trigger},
     rerun::{Again, Rerun, superseded},
     state::{Phase, ResultOrigin, UndoPhase},
     value::Blob,
@@ -31,6 +31,8 @@ pub struct StartRequest {
     pub part: Option<Part>,
     /// Results of steps that do not run.
     pub pins: Vec<(StepIx, Value)>,
+    /// What the steps that run find in place of what others would have left.
+    pub context: GivenContext,
     /// The ended execution whose results stand, and from where it is run again. Its steps are counted in the version
     /// that it ran.
     pub rerun: Option<(ExecutionId, Again)>,
@@ -39,7 +41,16 @@ pub struct StartRequest {
 impl StartRequest {
     /// A start of the whole chain.
     pub fn new(version: Arc<Version>, params: BTreeMap<String, Value>, actor: Actor) -> Self {
-        Self { version, params, key: None, actor, part: None, pins: Vec::new(), rerun: None }
+        Self {
+            version,
+            params,
+            key: None,
+            actor,
+            part: None,
+            pins: Vec::new(),
+            context: GivenContext::default(),
+            rerun: None,
+        }
     }
 }
 
@@ -62,19 +73,21 @@ pub(crate) struct CheckedStart {
     pub(crate) left_out: Vec<StepIx>,
     pub(crate) pinned: Vec<(StepIx, Value)>,
     pub(crate) only: Option<StepIx>,
+    pub(crate) context: GivenContext,
     pub(crate) legacy: Legacy,
 }
 
 impl CheckedStart {
     /// Reads what a rerun takes over.
     pub(crate) fn new(request: StartRequest, store: &dyn Store) -> Result<Self, Error> {
-        let StartRequest { version, params, key, actor, part, pins, rerun } = request;
+        let StartRequest { version, params, key, actor, part, pins, context, rerun } = request;
         let mut blobs = Vec::new();
         let params = version.chain.resolve_params(params).map_err(Error::Params)?.keep_fields(&mut blobs);
         let mut start = Self {
             left_out: part.map(|part| version.chain.left_out(part)).unwrap_or_default(),
             pinned: pins,
             only: None,
+            context,
             params,
             blobs,
             key,
@@ -95,6 +108,9 @@ impl CheckedStart {
         if !self.left_out.is_empty() || !self.pinned.is_empty() {
             text.push_str(&format!(" {}", serde_json::json!([self.left_out, self.pinned])));
         }
+        if !self.context.is_empty() {
+            text.push_str(&format!(" {}", serde_json::json!(self.context)));
+        }
         text
     }
 
@@ -114,12 +130,48 @@ impl CheckedStart {
         self.trigger = Trigger::Rerun { of };
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
         self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
+        let mut results = plan.results;
+        self.edit(&mut results, of)?;
+        let (old, new) = (state.chain(), &self.version.chain);
         for (step, value) in plan.pinned {
-            let here = same_steps(state.chain(), &self.version.chain, &[step]);
-            self.pinned.extend(here.into_iter().map(|step| (step, value.clone())));
+            let here = same_steps(old, new, &[step]).pop();
+            let here = here.filter(|step| !self.pinned.iter().any(|(given, _)| given == step));
+            self.pinned.extend(here.map(|step| (step, value)));
         }
+        let before = plan.context.renumbered(|step| same_steps(old, new, &[step]).pop());
+        self.context = std::mem::take(&mut self.context).over(before);
         let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
-        self.legacy = Legacy::Results { from: of, duty, results: plan.results };
+        self.legacy = Legacy::Results { from: of, duty, results };
+        Ok(())
+    }
+
+    /// Kept results of steps whose results are given are those; what was done stays to be taken back.
+    fn edit(&mut self, results: &mut [Adopted], of: ExecutionId) -> Result<(), Error> {
+        let chain = &self.version.chain;
+        for adopted in results.iter_mut().filter(|adopted| adopted.items.is_none()) {
+            let Some(step) = chain.step_of_address(&adopted.address) else { continue };
+            let (mut own, mut around) = (None, None);
+            for (pinned, value) in &self.pinned {
+                match chain.stands_in(step, *pinned) {
+                    true if *pinned == step => own = Some(value),
+                    true => around = Some(*pinned),
+                    false => {}
+                }
+            }
+            if let Some(around) = around
+                && adopted.place > 0
+                && !adopted.is_free
+            {
+                let (id, address) = (&chain.step(around).id, &adopted.address);
+                return Err(Error::Conflict(format!(
+                    "with a result given for `{id}`, nobody would take back what `{address}` did in execution {of}; \
+                     give results of the steps in it"
+                )));
+            }
+            if let Some(value) = own {
+                adopted.result = value.clone().keep(&mut self.blobs);
+            }
+        }
         Ok(())
     }
 }
@@ -201,6 +253,7 @@ pub fn results_to_drop(
     let first = Start {
         left_out: start.left_out,
         only: start.only,
+        context: start.context,
         legacy: start.legacy,
         ..Start::new(&version.digest, start.params, trigger)
     };

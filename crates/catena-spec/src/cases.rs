@@ -163,10 +163,8 @@ impl Case {
 
 /// The step that an address, an id or a name means.
 pub fn step_meant(chain: &Chain, word: &str) -> Option<StepIx> {
-    let last = word.rsplit('/').next().unwrap_or(word);
-    let id = last.split(['~', '.', '[']).next().unwrap_or(last);
     let by_name = || chain.steps().find(|(_, step)| step.name == word).map(|(ix, _)| ix);
-    chain.step_by_id(word).or_else(by_name).or_else(|| chain.step_by_id(id))
+    chain.step_by_id(word).or_else(by_name).or_else(|| chain.step_of_address(word))
 }
 
 fn unknown_step(chain: &Chain, word: &Placed<String>) -> Option<Problem> {

@@ -7,6 +7,7 @@ mod code;
 mod code_facts;
 #[cfg(feature = "concurrency")]
 mod concurrency;
+mod context;
 pub mod dto;
 mod duration;
 mod files;
@@ -33,6 +34,7 @@ pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
 #[cfg(feature = "concurrency")]
 pub use concurrency::{Concurrency, Language, concurrency};
+pub use context::{ContextFile, check_context, names_of};
 pub use duration::duration_ms;
 pub use files::{Files, NoFiles, StepFile};
 pub use lower::{cron, zone};

@@ -44,6 +44,7 @@ pub(crate) fn encode(head: &mut Head, at: Timestamp, actor: &Actor, events: &[Ev
     let mut lines = String::with_capacity(events.len() * 128);
     for event in events {
         let json = serde_json::to_string(event).expect("an event holds only what JSON can say");
+        debug_assert_eq!(serde_json::from_str::<Event>(&json).ok().as_ref(), Some(event), "{json}");
         head.seq += 1;
         head.sum = chained(head.sum, head.seq, at, actor, &json);
         lines.push_str(&format!("{:016x} ", head.sum));

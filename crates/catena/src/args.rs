@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     /// Look for histories of a chain that end otherwise than they may
     Prove(commands::prove::ProveArgs),
+    /// Say what an expression gives in an execution
+    Eval(commands::eval::EvalArgs),
     /// Explain an error code
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of definitions, for editors

@@ -51,6 +51,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Init(_)
         | Command::Run(_)
         | Command::Check(_)
+        | Command::Eval(_)
         | Command::Explain(_)
         | Command::Prove(_)
         | Command::Sim(_)
@@ -72,6 +73,7 @@ fn run(arguments: Arguments) -> Result<exit::Code, exit::Failure> {
         Command::Test(args) => commands::test::run(&args, locate),
         Command::Prove(args) => commands::prove::run(&args, locate),
         Command::Sim(args) => commands::sim::run(&args, locate),
+        Command::Eval(args) => commands::eval::run(&args, locate),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema(_) => commands::schema::run(),
         Command::Ps(args) => commands::ps::run(&args, &locate()?),

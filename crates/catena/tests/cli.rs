@@ -12,6 +12,8 @@ mod check;
 mod code;
 #[path = "cli/completion.rs"]
 mod completion;
+#[path = "cli/context.rs"]
+mod context;
 #[path = "cli/document.rs"]
 mod document;
 #[path = "cli/examples.rs"]

@@ -9,13 +9,13 @@ use super::{
     Chain,
     schema::{Mismatch, mismatches},
 };
-use crate::value::{VALUE_MAX_BYTES, Value};
+use crate::value::{VALUE_MAX_BYTES, Value, some};
 
 /// One parameter: a JSON Schema, which the value must fit when an execution starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     pub schema: Json,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
 

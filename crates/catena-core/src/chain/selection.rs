@@ -73,6 +73,12 @@ impl Chain {
         seen
     }
 
+    /// The step that an address leads to.
+    pub fn step_of_address(&self, address: &str) -> Option<StepIx> {
+        let last = address.rsplit('/').next().unwrap_or(address);
+        self.step_by_id(last.split(['~', '.', '[']).next().unwrap_or(last))
+    }
+
     /// Whether a step is another one, or stands in it.
     pub fn stands_in(&self, step: StepIx, outer: StepIx) -> bool {
         let mut at = Some(step);

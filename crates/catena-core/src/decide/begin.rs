@@ -4,6 +4,7 @@ use super::{Decider, read::EVENT_MAX_BYTES};
 use crate::{
     chain::Work,
     command::{Legacy, Rejection},
+    context::GivenContext,
     event::{Adopted, Duty, Event, Plan, SkipReason},
     ids::{FrameNo, StepIx},
     value::Value,
@@ -15,11 +16,13 @@ impl Decider<'_> {
         left_out: Vec<StepIx>,
         pinned: Vec<(StepIx, Value)>,
         only: Option<StepIx>,
+        context: GivenContext,
     ) {
-        if !left_out.is_empty() || !pinned.is_empty() || only.is_some() {
+        if !left_out.is_empty() || !pinned.is_empty() || only.is_some() || !context.is_empty() {
             let pinned =
                 pinned.into_iter().map(|(step, value)| (step, value.keep(&mut self.blobs))).collect();
-            self.emit(Event::StepsSelected { left_out, pinned, only });
+            let context = (!context.is_empty()).then(|| Box::new(context.keep(&mut self.blobs)));
+            self.emit(Event::StepsSelected { left_out, pinned, only, context });
         }
     }
 
@@ -60,7 +63,14 @@ impl Decider<'_> {
     pub(super) fn settled_before(&self, frame: FrameNo, step: StepIx, nth: u32) -> Option<Plan> {
         let selection = self.state.selection();
         if let Some(value) = selection.pinned.get(&step) {
-            return Some(Plan::Pin(value.clone()));
+            let kept = self.edited_before(frame, step, nth, value);
+            return kept
+                .or_else(|| match self.state.chain().step(step).work {
+                    // Its names are in its result.
+                    Work::Set { .. } => value.fields().map(Plan::Values),
+                    _ => None,
+                })
+                .or_else(|| Some(Plan::Pin(value.clone())));
         }
         if selection.left_out.contains(&step) {
             return Some(Plan::Skip(SkipReason::LeftOut));
@@ -74,6 +84,23 @@ impl Decider<'_> {
             let is_meant = chain.stands_in(step, only) || chain.step(step).work.nested().is_some();
             (!is_meant).then_some(Plan::Skip(SkipReason::LeftOut))
         })
+    }
+
+    /// What an earlier execution has done, with the result that is given in place of its own: to take it back stays a
+    /// duty.
+    fn edited_before(&self, frame: FrameNo, step: StepIx, nth: u32, value: &Value) -> Option<Plan> {
+        let results = &self.state.adopted().results;
+        if results.is_empty() || self.state.is_frame_aside(frame) {
+            return None;
+        }
+        let earlier = results.get(self.state.address_of(frame, step, nth).as_str())?;
+        let is_edited = earlier.result == *value && !earlier.is_free;
+        if is_edited { self.adopted_before(frame, step, nth) } else { None }
+    }
+
+    /// What a loop goes through where that was given, whatever its own text says.
+    pub(super) fn items_given(&self, step: StepIx) -> Option<Plan> {
+        self.state.selection().context.items.get(&step).cloned().map(Plan::Items)
     }
 
     /// The result that an earlier execution has left for it.

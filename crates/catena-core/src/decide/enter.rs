@@ -31,6 +31,9 @@ impl Decider<'_> {
         if let Some(plan) = self.settled_before(frame, step, nth) {
             return self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
         }
+        if let Some(plan) = self.items_given(step) {
+            return self.emit(Event::VisitEntered { visit, frame, step, nth, plan });
+        }
         let first = of_step.iterations.as_ref().map(|_| Iteration::default());
         let plan =
             self.evaluate_in(frame, first.as_ref(), |state, scope| plan(state.chain(), step, now, scope));

@@ -59,6 +59,9 @@ impl Decider<'_> {
             },
             _ => iteration.clone(),
         });
+        if let Some(plan) = self.items_given(step) {
+            return self.emit(Event::IterationStarted { visit: no, plan });
+        }
         let plan = self.evaluate_in(frame, iteration.as_ref(), |state, scope| {
             plan_work(state.chain(), state.chain().step(step), now, scope)
         });

@@ -47,7 +47,7 @@ impl State {
             params,
             trigger: start.trigger,
         });
-        decider.select(start.left_out, start.pinned, start.only);
+        decider.select(start.left_out, start.pinned, start.only, start.context);
         decider.begin(start.held, start.legacy);
         let decision = decider.advance();
         (state, decision)

@@ -62,7 +62,9 @@ impl State {
             }
             Event::ExecutionHeld {} => self.set_held_back(true),
             Event::ExecutionAdmitted {} => self.set_held_back(false),
-            Event::StepsSelected { left_out, pinned, only } => self.steps_selected(left_out, pinned, *only),
+            Event::StepsSelected { left_out, pinned, only, context } => {
+                self.steps_selected(left_out, pinned, *only, context.as_deref())
+            }
             Event::ResultsAdopted { from, duty, results } => self.results_adopted(*from, *duty, results),
             Event::DutiesAdopted { duties, .. } => self.duties_adopted(at, duties),
             Event::SignalReceived { name, value } => {

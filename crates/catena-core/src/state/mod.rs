@@ -29,12 +29,13 @@ pub use self::{
 pub(crate) use self::{apply::with_defaults, reader::Met, scope::loop_value};
 use crate::{
     chain::{Chain, HandlerKind, Pool, Step},
+    context::GivenContext,
     event::{Adopted, Answer, BlockEnd, Consequence, Input, SkipReason, StopReason, Trigger},
     failure::Failure,
     ids::{AttemptNo, BlockIx, ExecutionId, FrameNo, StepIx, VisitNo},
     status::{End, ExecutionStatus, StepStatus},
     time::Timestamp,
-    value::Value,
+    value::{Value, some},
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +131,8 @@ pub struct Selection {
     pub pinned: BTreeMap<StepIx, Value>,
     #[serde(default)]
     pub only: Option<StepIx>,
+    #[serde(default, skip_serializing_if = "GivenContext::is_empty")]
+    pub context: GivenContext,
 }
 
 /// The end that is to be, and how far the handlers are.
@@ -151,6 +154,7 @@ pub struct Handling {
 pub struct Finish {
     pub visit: VisitNo,
     pub status: End,
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
 }
 
@@ -199,6 +203,7 @@ pub struct Frame {
     /// What `output_key`, `set` and items have named here.
     pub names: BTreeMap<String, Value>,
     /// The result of the visit that completed last.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
 }
 
@@ -302,8 +307,10 @@ pub struct Iteration {
     /// From 0.
     pub index: u32,
     /// What the iteration before left.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub previous: Option<Value>,
     /// What this one has left, once it has ended.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// Tries of the iterations before, which do not count for the retries of this one.
     pub tries_before: u32,

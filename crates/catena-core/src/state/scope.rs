@@ -1,14 +1,17 @@
 //! What expressions see from one place of an execution: a lazy view, in which only the names that an expression
 //! refers to are built.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::json;
 
 use super::{
-    Iteration, Origin, Phase, State,
+    Iteration, Origin, Phase, State, VisitEnd, VisitPhase,
     reader::{Met, Reader},
 };
 use crate::{
+    event::SkipReason,
     expr::{Reading, Scope, text_of_instant},
     failure::Failure,
     ids::{FrameNo, StepIx, VisitNo},
@@ -47,7 +50,55 @@ impl State {
     }
 }
 
+impl State {
+    /// What a step of a frame sees as it is entered.
+    pub fn scope_of_step(
+        &self,
+        frame: FrameNo,
+        step: StepIx,
+        now: Timestamp,
+        loaded: &Loaded,
+    ) -> VisitScope<'_> {
+        let first = self.chain.step(step).iterations.as_ref().map(|_| Iteration::default());
+        self.scope(frame, now, loaded).in_iteration(first.as_ref())
+    }
+
+    /// The names that are seen from a frame, beside parameters and variables.
+    pub fn names_seen(&self, frame: FrameNo) -> BTreeMap<String, Value> {
+        let mut names = BTreeMap::new();
+        let mut around = Some(frame);
+        while let Some(no) = around {
+            for (name, value) in &self.frame(no).names {
+                names.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            around = self.outer(no);
+        }
+        for (name, value) in &self.selection().context.names {
+            names.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        names
+    }
+
+    /// What `steps.<id>` is from a frame, of the steps that were come to or are given.
+    pub fn steps_seen_from(&self, frame: FrameNo) -> impl Iterator<Item = (StepIx, Value)> {
+        self.chain.steps().filter_map(move |(ix, _)| {
+            let visit = self.nearest_visit(frame, ix);
+            let given = self.given_step(visit, ix).or_else(|| self.foreign(frame, ix));
+            Some((ix, given.cloned().or_else(|| Some(self.step_value(visit?)))?))
+        })
+    }
+}
+
 impl VisitScope<'_> {
+    /// What the evaluations in this scope would read and have not at hand, or why they can never read it.
+    pub fn needs(&self) -> Result<Vec<Stored>, Failure> {
+        match self.met() {
+            Met::Wholly => Ok(Vec::new()),
+            Met::Not(needs) => Ok(needs),
+            Met::Never(failure) => Err(failure),
+        }
+    }
+
     /// The same, seen by a repeated step in one of its iterations.
     #[must_use]
     pub(crate) fn in_iteration(mut self, iteration: Option<&Iteration>) -> Self {
@@ -61,7 +112,7 @@ impl Scope for VisitScope<'_> {
         match root {
             "steps" => Some(self.steps(paths)),
             "params" => Some(self.reader.jinja(&self.state.record.params)),
-            "variables" => Some(Jinja::from(Serde(&self.state.chain.variables))),
+            "variables" => Some(self.variables()),
             "errors" => Some(Jinja::from(Serde(&self.state.errors()))),
             "execution" => Some(Jinja::from(Serde(&self.execution()))),
             "chain" => Some(Jinja::from(Serde(&json!({ "name": self.state.chain.name })))),
@@ -109,8 +160,12 @@ impl VisitScope<'_> {
         match path.root.as_str() {
             "steps" => match path.way.split_at_checked(2)? {
                 ([Segment::Key(id), Segment::Key(field)], way) if field == "result" => {
-                    let visit = self.state.nearest_visit(self.frame, self.state.chain.step_by_id(id)?)?;
-                    let visit = self.state.visit(visit);
+                    let step = self.state.chain.step_by_id(id)?;
+                    let visit = self.state.nearest_visit(self.frame, step);
+                    if let Some(given) = self.state.given_step(visit, step) {
+                        return Some((given.get("result")?, way));
+                    }
+                    let visit = self.state.visit(visit?);
                     Some((visit.result().or(visit.iterated())?.clone(), way))
                 }
                 _ => None,
@@ -130,8 +185,21 @@ impl VisitScope<'_> {
     fn name(&self, name: &str) -> Option<&Value> {
         match &self.own_loop {
             Some(value) if name == "loop" => Some(value),
-            _ => self.state.name_in_frames(self.frame, name),
+            _ => self
+                .state
+                .name_in_frames(self.frame, name)
+                .or_else(|| self.state.selection().context.names.get(name)),
         }
+    }
+
+    /// The chain's, and in their places those that were given.
+    fn variables(&self) -> Jinja {
+        let (own, given) = (&self.state.chain.variables, &self.state.selection().context.variables);
+        if given.is_empty() {
+            return Jinja::from(Serde(own));
+        }
+        let all = own.keys().filter_map(|name| Some((name, given.get(name).or_else(|| own.get(name))?)));
+        Jinja::from_pairs(all.map(|(name, value)| (name.clone(), self.reader.jinja(value))))
     }
 
     /// What is known of the execution itself; for a handler also how it ends.
@@ -158,9 +226,13 @@ impl VisitScope<'_> {
         {
             return Some(self.reader.jinja(&param));
         }
-        let param = params.as_json().get(name);
-        let variable = || self.state.chain.variables.get(name).map(|value| value.as_json());
-        param.or_else(variable).map(|json| Jinja::from(Serde(json)))
+        if let Some(param) = params.as_json().get(name) {
+            return Some(Jinja::from(Serde(param)));
+        }
+        if let Some(given) = self.state.selection().context.variables.get(name) {
+            return Some(self.reader.jinja(given));
+        }
+        self.state.chain.variables.get(name).map(|value| Jinja::from(Serde(value.as_json())))
     }
 
     /// `steps.<id>` for the ids that are asked for; all of them if the expression picks one while it runs.
@@ -171,8 +243,10 @@ impl VisitScope<'_> {
             false => paths.iter().filter_map(|path| chain.step_by_id(path.split('.').next()?)).collect(),
         };
         Jinja::from_pairs(asked.into_iter().map(|ix| {
-            let value = match self.state.nearest_visit(self.frame, ix) {
+            let nearest = self.state.nearest_visit(self.frame, ix);
+            let value = match nearest {
                 None if let Some(value) = self.state.foreign(self.frame, ix) => value.clone(),
+                visit if let Some(value) = self.state.given_step(visit, ix) => value.clone(),
                 Some(visit) => self.state.step_value(visit),
                 // Whoever can ask stands behind it: it was passed over.
                 None => Value::from(json!({ "status": StepStatus::Skipped, "attempts": 0 })),
@@ -247,6 +321,13 @@ impl State {
         None
     }
 
+    /// What was given for a step that is left out or was not come to.
+    fn given_step(&self, visit: Option<VisitNo>, step: StepIx) -> Option<&Value> {
+        let given = self.selection().context.steps.get(&step)?;
+        let left_out = VisitPhase::Ended(VisitEnd::Skipped(SkipReason::LeftOut));
+        visit.is_none_or(|no| self.visit(no).phase == left_out).then_some(given)
+    }
+
     pub(crate) fn step_value(&self, no: VisitNo) -> Value {
         let visit = self.visit(no);
         let status = self.step_status(no);
@@ -270,16 +351,17 @@ impl State {
         Value::object(there)
     }
 
-    /// Failures that were let pass, by step id.
+    /// Failures that were let pass, by step id; those that were given come first.
     pub fn errors(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.record
-            .passed
-            .iter()
-            .map(|no| {
-                let failure = self.visit(*no).failure().map(Failure::to_value);
-                let failure = failure.map_or(serde_json::Value::Null, |failure| failure.as_json().clone());
-                (self.step_of(*no).id.as_str().to_owned(), failure)
-            })
-            .collect()
+        let given = self.selection().context.steps.iter().filter_map(|(step, value)| {
+            let error = value.get("error").filter(|error| !error.is_null())?;
+            Some((self.chain.step(*step).id.as_str().to_owned(), error.as_json().clone()))
+        });
+        let own = self.record.passed.iter().map(|no| {
+            let failure = self.visit(*no).failure().map(Failure::to_value);
+            let failure = failure.map_or(serde_json::Value::Null, |failure| failure.as_json().clone());
+            (self.step_of(*no).id.as_str().to_owned(), failure)
+        });
+        given.chain(own).collect()
     }
 }

@@ -8,7 +8,7 @@ use super::{Record, State};
 use crate::{chain::Chain, ids::ExecutionId, state::Agenda};
 
 /// Another form is another number; a snapshot of an unknown form is not read but folded anew.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {

@@ -40,6 +40,11 @@ enum Form {
     Tree(Json),
 }
 
+/// For fields that are left out where there is no value: what is there is one, also if it is null.
+pub(crate) fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 impl Value {
     pub fn null() -> Self {
         Self::from(Json::Null)

@@ -12,7 +12,7 @@ use super::{
     Recovered,
     calls::{CallNews, Caller},
 };
-use crate::{Error, Started, start::CheckedStart};
+use crate::{Error, Started, load::Wanted, start::CheckedStart};
 
 /// Answers a request; called from whichever thread knows the answer.
 pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
@@ -68,6 +68,10 @@ pub(crate) enum Input {
     /// A commit failed.
     Failed {
         error: catena_store::Error,
+    },
+    /// The store could not be read for this; it may be in a moment.
+    Later {
+        wanted: Wanted,
     },
     /// Something about an execution that another one waits for.
     Call {

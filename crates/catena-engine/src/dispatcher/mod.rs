@@ -8,6 +8,7 @@ mod gates;
 mod input;
 mod outage;
 mod pauses;
+mod postponed;
 mod recover;
 mod schedules;
 mod slots;
@@ -15,7 +16,7 @@ mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    hash::{BuildHasher, Hasher},
+    hash::{DefaultHasher, Hasher},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
@@ -45,6 +46,7 @@ use self::{
     gates::{Entry, Gates},
     outage::Outage,
     pauses::Pauses,
+    postponed::{Due, Postponed},
     schedules::Schedules,
     slots::{Moved, Slots},
 };
@@ -86,6 +88,7 @@ pub(crate) struct Dispatcher {
     /// their version may never be stored.
     unaccepted: HashMap<ExecutionId, Arc<Version>>,
     loading: HashMap<ExecutionId, Vec<Deferred>>,
+    postponed: Postponed,
     /// Those for which large values are being read.
     reading: HashSet<ExecutionId>,
     /// When executions want to be woken, in memory or not.
@@ -107,7 +110,8 @@ pub(crate) struct Dispatcher {
     outage: Option<Outage>,
     /// It is there to tell an execution something, and starts nothing of it.
     holds_back: bool,
-    random: std::hash::RandomState,
+    /// What is random follows from it.
+    seed: u64,
     draws: u64,
 }
 
@@ -117,6 +121,7 @@ impl Dispatcher {
         inputs: Receiver<Input>,
         (slots, pools): (u32, BTreeMap<String, u32>),
         next_number: u64,
+        seed: u64,
     ) -> Self {
         Self {
             shared,
@@ -124,6 +129,7 @@ impl Dispatcher {
             hot: HashMap::new(),
             unaccepted: HashMap::new(),
             loading: HashMap::new(),
+            postponed: Postponed::default(),
             reading: HashSet::new(),
             timers: BTreeSet::new(),
             armed: HashMap::new(),
@@ -138,7 +144,7 @@ impl Dispatcher {
             stopped: None,
             outage: None,
             holds_back: false,
-            random: std::hash::RandomState::new(),
+            seed,
             draws: 0,
         }
     }
@@ -147,30 +153,44 @@ impl Dispatcher {
         loop {
             match self.next_input() {
                 Some(Input::Stop) => break,
-                Some(input) => self.handle(input),
-                None if self.outage.is_some() => self.look_again(),
-                None => self.wake_due(),
+                input => self.turn(input),
             }
-            self.go_on_after_ends();
-            self.admit_held();
-            self.grant_slots();
         }
+    }
+
+    /// Does what one input asks for, or without one what is due, and what follows from it.
+    pub(crate) fn turn(&mut self, input: Option<Input>) {
+        match input {
+            Some(input) => self.handle(input),
+            None if self.outage.is_some() => self.look_again(),
+            None => self.wake_due(),
+        }
+        self.go_on_after_ends();
+        self.admit_held();
+        self.grant_slots();
+    }
+
+    /// How long there is nothing due; `None` without a limit.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let (due, limit) = self.next_due();
+        let patience = due.and_then(|at| self.shared.clock.time_until(at));
+        let limit = limit.and_then(|limit| self.shared.clock.time_until_passed(limit));
+        patience.into_iter().chain(limit).min()
+    }
+
+    /// When the first timer is due, by the clock of the wall and by time that passes.
+    pub(crate) fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
+        if let Some(outage) = &self.outage {
+            return (None, Some(outage.look_at()));
+        }
+        let timers = self.timers.first().map(|(at, _)| *at).into_iter();
+        let limits = self.pauses.next_limit().into_iter().chain(self.postponed.next_at());
+        (timers.chain(self.schedules.next_at()).min(), limits.min())
     }
 
     /// The next input, or `None` when a timer is due; what is due comes before what is queued.
     fn next_input(&self) -> Option<Input> {
-        if let Some(outage) = &self.outage {
-            return match self.inputs.recv_timeout(outage.until_look()) {
-                Ok(input) => Some(input),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Input::Stop),
-            };
-        }
-        let timers = self.timers.first().map(|(at, _)| *at).into_iter();
-        let due = timers.chain(self.schedules.next_at()).min();
-        let patience = due.and_then(|at| self.shared.clock.time_until(at));
-        let limit = self.pauses.next_limit().and_then(|limit| self.shared.clock.time_until_passed(limit));
-        match patience.into_iter().chain(limit).min() {
+        match self.patience() {
             Some(Duration::ZERO) => None,
             None => Some(self.inputs.recv().unwrap_or(Input::Stop)),
             Some(patience) => match self.inputs.recv_timeout(patience) {
@@ -198,8 +218,9 @@ impl Dispatcher {
             Input::Durable { execution, seq } => self.durable(execution, seq),
             Input::Accepted { execution } => self.accepted(execution),
             // What is unfinished is asked for again when the store takes commits.
-            Input::Call { .. } | Input::LookedUp { .. } | Input::StopChild { .. }
+            Input::Call { .. } | Input::LookedUp { .. } | Input::StopChild { .. } | Input::Later { .. }
                 if self.outage.is_some() => {}
+            Input::Later { wanted } => self.postponed.read_again(wanted, self.shared.clock.passed()),
             Input::Call { caller, news } => self.call_news(caller, news),
             Input::LookedUp { execution, visit, found } => self.looked_up(execution, visit, found),
             Input::StopChild { child, force } => self.stop_child(child, force),
@@ -213,7 +234,8 @@ impl Dispatcher {
 
     fn outside(&mut self, slots: Offer) -> Outside {
         self.draws += 1;
-        let mut hasher = self.random.build_hasher();
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.seed);
         hasher.write_u64(self.draws);
         // 53 bits make a number in [0, 1).
         let jitter = (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -229,8 +251,19 @@ impl Dispatcher {
             return reply(Err(refusal));
         }
         let fingerprint = request.key.is_some().then(|| request.fingerprint());
-        let CheckedStart { version, params, blobs, key, actor, trigger, left_out, pinned, only, mut legacy } =
-            request;
+        let CheckedStart {
+            version,
+            params,
+            blobs,
+            key,
+            actor,
+            trigger,
+            left_out,
+            pinned,
+            only,
+            context,
+            mut legacy,
+        } = request;
         let entry = self.gates.look(&version.chain, trigger);
         if let Entry::Refused { running } = entry {
             return reply(Err(Error::Conflict(no_room(&version.chain, &running))));
@@ -257,8 +290,15 @@ impl Dispatcher {
             }
         }
         let held = matches!(entry, Entry::Held { .. });
-        let start =
-            Start { held, left_out, pinned, only, legacy, ..Start::new(&version.digest, params, trigger) };
+        let start = Start {
+            held,
+            left_out,
+            pinned,
+            only,
+            context,
+            legacy,
+            ..Start::new(&version.digest, params, trigger)
+        };
         // Until the store has said that the key is new, no attempt may run.
         let slots = if key.is_some() { Offer::default() } else { self.slots.offer(execution, None) };
         if key.is_some() {
@@ -305,8 +345,12 @@ impl Dispatcher {
                 let consequences = Consequences { records, acts: vec![settle], ..Consequences::default() };
                 self.commit(key.execution, decided, Actor::engine(), consequences);
             }
-            // Told twice: the end that was accepted stands, and the runner need not tell it again.
-            Err(Rejection::NotRunning { .. } | Rejection::Ended) => self.shared.launcher.perform(settle),
+            // Told twice: the end that was accepted stands, and the runner need not tell it again once that is durable.
+            Err(Rejection::NotRunning { .. } | Rejection::Ended) => {
+                let records = vec![Record::NextNumber(self.next_number)];
+                let acts = vec![settle];
+                self.commit_records(Consequences { records, acts, ..Consequences::default() });
+            }
             Err(
                 Rejection::NotHeld
                 | Rejection::UnknownSignal { .. }
@@ -407,8 +451,6 @@ impl Dispatcher {
                 // What comes twice, or too late, changes nothing.
                 if let Ok(decided) = self.decide(execution, command) {
                     self.commit(execution, decided, Actor::engine(), Consequences::default());
-                } else if let Some(seq) = self.hot.get(&execution).map(State::seq) {
-                    self.durable(execution, seq);
                 }
             }
             Deferred::ChildIfStopped { visit, attempt, child } => {
@@ -439,9 +481,10 @@ impl Dispatcher {
             Ok(state) => {
                 // One that was asked for in an outage which is over meanwhile is older than what is in memory.
                 let Some(waiting) = self.loading.remove(&execution) else { return };
+                let before = self.postponed.take(execution);
                 let seq = state.seq();
                 self.hot.insert(execution, *state);
-                for deferred in waiting {
+                for deferred in before.into_iter().chain(waiting) {
                     self.resume(execution, deferred);
                 }
                 // What was committed meanwhile tells by itself when it is durable.
@@ -452,15 +495,16 @@ impl Dispatcher {
 
     fn not_loaded(&mut self, execution: ExecutionId, error: &catena_store::Error) {
         let waiting = self.loading.remove(&execution).unwrap_or_default();
-        let wakes = waiting.iter().any(|deferred| !matches!(deferred, Deferred::Tell { .. }));
+        let is_answered = |deferred: &Deferred| matches!(deferred, Deferred::Tell { reply: Some(_), .. });
+        let (answered, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_answered);
         match error {
-            // Its timer is due all the same: in a moment once more.
-            catena_store::Error::Unavailable { .. } if wakes => {
-                self.arm(execution, self.shared.clock.now().plus_ms(LOAD_AGAIN_MS));
+            // Nobody says it again: in a moment once more.
+            catena_store::Error::Unavailable { .. } if !others.is_empty() => {
+                self.postponed.keep(execution, others, self.shared.clock.passed());
             }
             _ => self.shared.hub.stop_one(execution, &error.to_string()),
         }
-        for deferred in waiting {
+        for deferred in answered {
             if let Deferred::Tell { reply: Some(reply), .. } = deferred {
                 reply(Err(match error {
                     catena_store::Error::NotFound(_) => Error::UnknownExecution(execution),
@@ -482,6 +526,14 @@ impl Dispatcher {
         let passed = self.shared.clock.passed();
         while let Some(execution) = self.pauses.take_over(passed) {
             self.with_state(execution, Deferred::Advance);
+        }
+        let passed = self.shared.clock.passed();
+        while let Some(due) = self.postponed.next_due(passed) {
+            match due {
+                Due::Read(wanted) => drop(self.shared.loads.send(wanted)),
+                // What it is to be told comes when it is read.
+                Due::Execution(execution) => self.with_state(execution, Deferred::Advance),
+            }
         }
         self.wake_schedules();
     }
@@ -585,6 +637,7 @@ impl Dispatcher {
             self.not_loaded(execution, error);
         }
         self.hot.clear();
+        self.postponed.clear();
         self.reading.clear();
         self.timers.clear();
         self.armed.clear();

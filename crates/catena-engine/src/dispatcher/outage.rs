@@ -2,7 +2,7 @@
 //! stops what it can. What was in memory is dropped, since nobody knows what of it is stored; when the store takes
 //! commits again, everything is taken up from there as after a crash.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use catena_core::{Effect, ExecutionId, Loaded, State};
 use catena_runners::Beginning;
@@ -25,12 +25,12 @@ pub(super) struct Outage {
     /// The loader is looking. What it finds must not change until it is taken up.
     is_looking: bool,
     /// In time as it passes, whatever the clock says of it, and however much comes in meanwhile.
-    look_at: Instant,
+    look_at: Duration,
 }
 
 impl Outage {
-    pub(super) fn until_look(&self) -> Duration {
-        self.look_at.saturating_duration_since(Instant::now())
+    pub(super) fn look_at(&self) -> Duration {
+        self.look_at
     }
 }
 
@@ -49,7 +49,7 @@ impl Dispatcher {
         (self.shared.notify)(&Notice::Suspended { why: error.to_string(), is_disk_full: is_full(&error) });
         let waiting = std::mem::take(&mut self.loading);
         let hosting = self.schedules.hosting;
-        let look_at = Instant::now() + LOOK_AGAIN;
+        let look_at = self.shared.clock.passed() + LOOK_AGAIN;
         self.outage = Some(Outage { error, cancels: Vec::new(), hosting, is_looking: false, look_at });
         self.forget_all();
         for (execution, deferred) in waiting {
@@ -62,6 +62,7 @@ impl Dispatcher {
 
     fn forget_all(&mut self) {
         self.hot.clear();
+        self.postponed.clear();
         self.unaccepted.clear();
         self.reading.clear();
         self.timers.clear();
@@ -89,8 +90,9 @@ impl Dispatcher {
     /// Has the loader look whether the store takes something again, unless it does.
     pub(super) fn look_again(&mut self) {
         let next_number = self.next_number;
+        let look_at = self.shared.clock.passed() + LOOK_AGAIN;
         if let Some(outage) = &mut self.outage {
-            outage.look_at = Instant::now() + LOOK_AGAIN;
+            outage.look_at = look_at;
         }
         if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.is_looking) {
             outage.is_looking = true;

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use catena_core::{
-    Chain, ExecutionId, ScheduleId, StepIx, Timestamp, Value, chain::Part, rerun::Again, schedule::Schedule,
+    Chain, ExecutionId, GivenContext, ScheduleId, StepIx, Timestamp, Value, chain::Part, rerun::Again,
+    schedule::Schedule,
 };
 use catena_store::{Actor, InboxCommand, StepFile, Version};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Programs of different protocols do not talk.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 pub(super) const SOCKET: &str = "catena.sock";
 /// The longest message: a definition with all its step files.
 pub(super) const MESSAGE_MAX: u64 = 64 * 1024 * 1024;
@@ -155,6 +156,8 @@ pub(super) struct StartDto {
     #[serde(default)]
     pins: Vec<(StepIx, Json)>,
     #[serde(default)]
+    context: ContextDto,
+    #[serde(default)]
     rerun: Option<(ExecutionId, Again)>,
 }
 
@@ -169,7 +172,48 @@ impl From<StartRequest> for StartDto {
             actor: request.actor,
             part: request.part,
             pins: request.pins.into_iter().map(|(step, value)| (step, value.as_json().clone())).collect(),
+            context: request.context.into(),
             rerun: request.rerun,
+        }
+    }
+}
+
+/// As plain JSON, too.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ContextDto {
+    names: BTreeMap<String, Json>,
+    variables: BTreeMap<String, Json>,
+    steps: Vec<(StepIx, Json)>,
+    items: Vec<(StepIx, Vec<Json>)>,
+}
+
+impl From<GivenContext> for ContextDto {
+    fn from(context: GivenContext) -> Self {
+        let plain = |value: Value| value.as_json().clone();
+        let GivenContext { names, variables, steps, items } = context;
+        Self {
+            names: names.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+            variables: variables.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+            steps: steps.into_iter().map(|(step, value)| (step, plain(value))).collect(),
+            items: items
+                .into_iter()
+                .map(|(step, items)| (step, items.into_iter().map(plain).collect()))
+                .collect(),
+        }
+    }
+}
+
+impl From<ContextDto> for GivenContext {
+    fn from(dto: ContextDto) -> Self {
+        let ContextDto { names, variables, steps, items } = dto;
+        Self {
+            names: names.into_iter().map(|(name, json)| (name, json.into())).collect(),
+            variables: variables.into_iter().map(|(name, json)| (name, json.into())).collect(),
+            steps: steps.into_iter().map(|(step, json)| (step, json.into())).collect(),
+            items: items
+                .into_iter()
+                .map(|(step, items)| (step, items.into_iter().map(Value::from).collect()))
+                .collect(),
         }
     }
 }
@@ -182,8 +226,8 @@ impl StartDto {
         let version = Arc::new(Version::new(self.chain, self.source, files?));
         let params = self.params.into_iter().map(|(name, json)| (name, Value::from(json))).collect();
         let pins = self.pins.into_iter().map(|(step, json)| (step, Value::from(json))).collect();
-        let Self { key, actor, part, rerun, .. } = self;
-        Ok(StartRequest { version, params, key, actor, part, pins, rerun })
+        let Self { key, actor, part, context, rerun, .. } = self;
+        Ok(StartRequest { version, params, key, actor, part, pins, context: context.into(), rerun })
     }
 }
 

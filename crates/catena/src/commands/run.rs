@@ -13,27 +13,27 @@ use std::{
 };
 
 use catena_core::{
-    Chain, Event, ExecutionId, State, StepIx, Value,
-    chain::{Part, schema::mismatches},
-    status::ExecutionStatus,
+    Chain, Event, ExecutionId, GivenContext, State, StepIx, Value, chain::Part, status::ExecutionStatus,
 };
 use catena_engine::{Engine, Reach, StartRequest, host::HostClient, read_state};
+use catena_spec::ContextFile;
 use catena_store::{ExecutionFilter, ExecutionRow, Store, Version, sqlite::SqliteStore};
 use clap::Args;
 use serde_json::Value as Json;
 
 use super::{
     check::first_code,
+    context,
     definition::{Definition, Refusal},
     ending,
     interrupt::{Choice, Interrupts},
-    params,
+    params, pins,
     preview::{self, Excerpt},
     schedule::TimeArgs,
 };
 use crate::{
     args::{Format, Place},
-    commands::step::{step_named, step_on_the_way},
+    commands::step::step_on_the_way,
     document::{EventDto, ExecutionDocument},
     exit::{Code, Failure, Strictness},
     home::Locations,
@@ -82,6 +82,9 @@ pub(crate) struct RunArgs {
     /// Give a step its result instead of running it: JSON, else text; @FILE is a file's content (JSON, else text)
     #[arg(long, value_name = "STEP=VALUE", conflicts_with_all = ["every", "after"])]
     pin: Vec<String>,
+    /// What the steps of the part find in place of what others would have left: an object, or @FILE; see `ps context`
+    #[arg(long, value_name = "OBJECT", requires = "part")]
+    context: Option<String>,
     /// Makes the start idempotent: the same key, definition and input answer the first execution
     // An empty one is a variable that is not set: all such starts would be one.
     #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -140,7 +143,7 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
     }
     if let Some(chain) = &definition.checked.chain
         && args.has_params()
-        && let Err(failure) = params::read(args.input.as_deref(), &args.set, chain)
+        && let Err(failure) = args.all_params(chain)
     {
         if args.output != Format::Text {
             let problems = [definition.problems(), ProblemEntry::of_failure(&failure, None)].concat();
@@ -153,7 +156,7 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         None => Excerpt::default(),
         Some(chain) => {
             let left_out = args.part(chain)?.map(|part| chain.left_out(part)).unwrap_or_default();
-            let pinned = args.pins(chain)?.into_iter().map(|(step, _)| step);
+            let pinned = pins::read(&args.pin, chain)?.into_iter().map(|(step, _)| step);
             let id = |step: StepIx| chain.step(step).id.to_string();
             Excerpt { left_out: left_out.into_iter().map(id).collect(), pinned: pinned.map(id).collect() }
         }
@@ -177,8 +180,9 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
         realms::tell_preview(&definition, &schedules);
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
-    let params = params::read(args.input.as_deref(), &args.set, &version.chain)?;
-    let (part, pins) = (args.part(&version.chain)?, args.pins(&version.chain)?);
+    let (part, pins) = (args.part(&version.chain)?, pins::read(&args.pin, &version.chain)?);
+    let ContextFile { params, context } = args.context(&version.chain, part)?;
+    let params = params::read_over(params, args.input.as_deref(), &args.set, &version.chain)?;
     let once = args.once || part.is_some() || !pins.is_empty();
     let locations = Locations::find(place)?;
     scheduled::expect_no_key(args, !once && !schedules.is_empty())?;
@@ -191,7 +195,9 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
             return Ok(Way::Scheduled(Box::new(hosting.with(host))));
         }
     }
-    Running::start(args, locations, host, version, Given { params, part, pins }).map(Box::new).map(Way::Plain)
+    Running::start(args, locations, host, version, Given { params, part, pins, context })
+        .map(Box::new)
+        .map(Way::Plain)
 }
 
 /// What an execution is given, and which part of its chain runs.
@@ -199,6 +205,7 @@ struct Given {
     params: BTreeMap<String, Value>,
     part: Option<Part>,
     pins: Vec<(StepIx, Value)>,
+    context: GivenContext,
 }
 
 /// What there is to follow.
@@ -232,31 +239,19 @@ impl RunArgs {
         Ok(Some(part))
     }
 
-    fn pins(&self, chain: &Chain) -> Result<Vec<(StepIx, Value)>, Failure> {
-        let pin = |written: &String| {
-            let Some((name, text)) = written.split_once('=') else {
-                let message = format!("`--pin {written}` has no `=`");
-                return Err(Failure::new(Code::Usage, message).next("--pin STEP=VALUE, or --pin STEP=@FILE"));
-            };
-            let (step, value) = (step_named(chain, name)?, params::given_json(text, "--pin")?);
-            let schema = chain.step(step).output.as_ref();
-            let wrong = schema.map(|schema| mismatches(schema, value.as_json())).unwrap_or_default();
-            match wrong.first() {
-                None => Ok((step, value)),
-                Some(wrong) => {
-                    let (path, why) = (&wrong.path, &wrong.message);
-                    let message =
-                        format!("`--pin {name}` does not fit the step's `output`: the value{path} {why}");
-                    Err(Failure::new(Code::Usage, message)
-                        .next("--pin STEP=VALUE, as the step's schema has it"))
-                }
-            }
-        };
-        self.pin.iter().map(pin).collect()
+    fn context(&self, chain: &Chain, part: Option<Part>) -> Result<ContextFile, Failure> {
+        let (Some(text), Some(part)) = (&self.context, part) else { return Ok(ContextFile::default()) };
+        let (Part::Only(step) | Part::From(step) | Part::To(step)) = part;
+        context::read(text, chain, Some(step))
     }
 
     fn has_params(&self) -> bool {
-        self.input.is_some() || !self.set.is_empty()
+        self.input.is_some() || !self.set.is_empty() || self.context.is_some()
+    }
+
+    fn all_params(&self, chain: &Chain) -> Result<BTreeMap<String, Value>, Failure> {
+        let given = self.context(chain, self.part(chain)?)?.params;
+        params::read_over(given, self.input.as_deref(), &self.set, chain)
     }
 
     fn refused(&self, definition: &Definition, refusal: &Refusal) -> Failure {
@@ -316,6 +311,7 @@ impl<'a> Running<'a> {
             key: args.key.clone(),
             part: given.part,
             pins: given.pins,
+            context: given.context,
             ..StartRequest::new(Arc::clone(&version), given.params, hosting::actor())
         };
         let started = host.start_once(request, &locations)?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Misfit;
 use crate::{
+    context::GivenContext,
     event::{Adopted, Answer, BlockEnd, CacheHit, Duty, Input},
     ids::{BlockIx, ExecutionId, FrameNo, StepId, StepIx, VisitNo},
     state::{
@@ -34,11 +35,13 @@ impl State {
         left_out: &[StepIx],
         pinned: &[(StepIx, Value)],
         only: Option<StepIx>,
+        context: Option<&GivenContext>,
     ) -> Result<(), Misfit> {
         self.expect_new()?;
         self.record.selection.left_out.extend(left_out);
         self.record.selection.pinned.extend(pinned.iter().cloned());
         self.record.selection.only = only;
+        self.record.selection.context = context.cloned().unwrap_or_default();
         Ok(())
     }
 

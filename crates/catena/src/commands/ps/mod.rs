@@ -2,6 +2,7 @@
 
 mod answer;
 mod cancel;
+mod context;
 mod events;
 pub(crate) mod logs;
 mod ls;
@@ -44,6 +45,8 @@ enum PsCommand {
     Logs(logs::LogsArgs),
     /// Print the journal of an execution, one event per line
     Events(events::EventsArgs),
+    /// Print what the steps of an execution see of each other
+    Context(context::ContextArgs),
     /// Start nothing new of an execution until it is resumed
     Pause(pause::PauseArgs),
     /// Go on with a paused execution
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &PsArgs, locations: &Locations) -> Result<Code, Failure>
         PsCommand::Watch(args) => watch::run(args, locations),
         PsCommand::Logs(args) => logs::run(args, locations),
         PsCommand::Events(args) => events::run(args, locations),
+        PsCommand::Context(args) => context::run(args, locations),
         PsCommand::Pause(args) => pause::pause(args, locations),
         PsCommand::Resume(args) => pause::resume(args, locations),
         PsCommand::Resolve(args) => resolve::run(args, locations),

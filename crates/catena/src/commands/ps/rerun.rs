@@ -1,5 +1,7 @@
 //! `catena ps rerun`: a new execution that goes on from what an ended one has done.
 
+mod edits;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -13,6 +15,7 @@ use catena_engine::{Clock, Reach, StartRequest, SystemClock, plan_rerun, read_st
 use catena_store::{Store, Version, whole};
 use clap::{ArgGroup, Args};
 
+use self::edits::Edits;
 use super::execution_id;
 use crate::{
     args::Format,
@@ -32,6 +35,7 @@ const NAMED_MAX: usize = 20;
     after_help = "Results of steps that completed are kept, and the duty to undo them comes along; all others run again. \
                   Without an option it is `--failed`.\n\n\
                   Examples:\n  catena ps rerun 42 --failed\n  catena ps rerun 42 --from report --set day=2026-11-27\n  \
+                  catena ps rerun 42 --from mail --pin fetch='{\"price\": 9}'\n  \
                   catena ps rerun 42 --only mail --dry-run"
 )]
 pub(super) struct RerunArgs {
@@ -53,6 +57,12 @@ pub(super) struct RerunArgs {
     /// Change a parameter: JSON, else text; @FILE is a file's content as text
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
+    /// Change the result of a step, or give one to a step that has none: JSON, else text; @FILE is a file's content
+    #[arg(long, value_name = "STEP=VALUE")]
+    pin: Vec<String>,
+    /// Change what differs in this object from `ps context ID`: parameters, variables, results; @FILE is a file
+    #[arg(long, value_name = "OBJECT")]
+    context: Option<String>,
     /// By the latest version of the chain rather than the one that it ran
     #[arg(long)]
     latest: bool,
@@ -79,9 +89,13 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
         false => row.version.clone(),
     };
     let version = Arc::new(reader.version(&digest)?);
-    let params = params_of(args, &reader, &state, &version)?;
+    let edits = edits::of(args, &reader, locations, &state, &version)?;
+    tell_edits(&edits, &version);
+    let params = params_of(args, &reader, &state, &version, edits.params)?;
     let request = StartRequest {
         rerun: Some((args.id, again)),
+        pins: edits.pins,
+        context: edits.context,
         ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
     };
     let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())?;
@@ -122,8 +136,12 @@ fn params_of(
     store: &dyn Store,
     state: &State,
     version: &Version,
+    edited: BTreeMap<String, Value>,
 ) -> Result<BTreeMap<String, Value>, Failure> {
     let mut given = params::read_some(&args.set, &version.chain)?;
+    for (name, value) in edited {
+        given.entry(name).or_insert(value);
+    }
     if let serde_json::Value::Object(before) = whole(store, state.params())? {
         for (name, value) in before {
             if version.chain.params.contains_key(&name) {
@@ -132,6 +150,16 @@ fn params_of(
         }
     }
     Ok(given)
+}
+
+/// What is changed of what was there.
+fn tell_edits(edits: &Edits, version: &Version) {
+    let results = edits.pins.iter().map(|(step, _)| version.chain.step(*step).id.to_string());
+    let names = edits.params.keys().chain(edits.context.variables.keys()).cloned();
+    let changed: Vec<String> = results.chain(names).collect();
+    if !changed.is_empty() {
+        talk!("changed: {}", named(&changed));
+    }
 }
 
 /// Which results are kept, and which steps run again.
