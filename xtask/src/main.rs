@@ -12,6 +12,7 @@ mod generated;
 mod reference;
 mod report;
 mod test;
+mod worlds;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ usage: cargo xtask TASK
   chaos [--kills N] [--seed S] [--fault NAME | --all-faults] [--keep]
                               kills the engine again and again, and sees what holds
   dst [--quick]               compares schedules with an oracle around every change of every zone's clocks
+  worlds [--seeds N] [--from SEED] [--seed SEED] [--fault NAME | --all-faults]
+                              whole engines with a simulated clock, store and helper, which all fail
   fuzz [--seconds N]          makes up definitions, texts and expressions; no reader may panic
   gen [--check]               writes the generated files, or says which are out of date";
 
@@ -53,6 +56,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         "bench" => bench::run(rest),
         "chaos" => chaos::run(rest),
         "dst" => dst::run(rest),
+        "worlds" => worlds::run(rest),
         "fuzz" => fuzz::run(rest),
         "gen" => generated::run(rest),
         "help" | "--help" | "-h" => {

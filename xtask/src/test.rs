@@ -39,6 +39,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     }
     run_example(&mut report)?;
     run_chaos(&mut report)?;
+    run_worlds(&mut report)?;
     run_dst(&mut report)?;
     report.finish()
 }
@@ -109,6 +110,20 @@ fn run_chaos(report: &mut Report) -> anyhow::Result<()> {
         report.passed += 1;
     } else {
         report.fail("chaos");
+    }
+    Ok(())
+}
+
+/// As many worlds as a test run can afford, then each planted fault until it is noticed; by hand it takes more.
+fn run_worlds(report: &mut Report) -> anyhow::Result<()> {
+    for args in [["--seeds", "400"].as_slice(), &["--all-faults", "--seeds", "100"]] {
+        println!("== worlds {}", args.join(" "));
+        let all = [&["run", "--quiet", "--package", "xtask", "--", "worlds"], args].concat();
+        if cargo(&all).status().context("failed to start cargo")?.success() {
+            report.pass();
+        } else {
+            report.fail("worlds");
+        }
     }
     Ok(())
 }

@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use catena_core::{ExecutionId, Timestamp, event::Answer};
+use catena_core::{ExecutionId, Timestamp, event::Answer, status::ChainStatus};
 use catena_runners::{AttemptKey, Sink, StepRunner};
 use catena_store::{Actor, InboxCommand, Lease, Store, sqlite::Reserve};
 
 use crate::{
-    Clock, Error, Notify, Reach, StartRequest, Started,
-    dispatcher::{Dispatcher, Input, Shared},
+    Clock, Error, Notify, Reach, ScheduleRequest, Scheduled, StartRequest, Started,
+    dispatcher::{Ask, Dispatcher, Input, Shared},
     engine::find_unfinished,
     launch::{Inbound, Launcher},
     load::{Loader, Wanted},
@@ -167,6 +167,28 @@ impl SteppedEngine {
         let request = CheckedStart::new(request, &*self.shared.store)?;
         self.send(Input::Start { request: Box::new(request), is_known, reply: Box::new(reply) });
         Ok(())
+    }
+
+    /// Hands in a chain with its schedules, whose first instants come by themselves.
+    pub fn schedule(
+        &self,
+        request: ScheduleRequest,
+        reply: impl FnOnce(Result<Scheduled, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let row = self.shared.store.chain(request.version.chain.name.as_str())?;
+        let is_known = row.as_ref().is_some_and(|row| row.version == request.version.digest);
+        let status = row.map_or(ChainStatus::Active, |row| row.status);
+        self.ask(Ask::Store { request: Box::new(request), is_known, status, reply: Box::new(reply) });
+        Ok(())
+    }
+
+    /// From now on schedules fire in this engine.
+    pub fn host_schedules(&self) {
+        self.ask(Ask::Host);
+    }
+
+    fn ask(&self, ask: Ask) {
+        self.send(Input::Schedules(Box::new(ask)));
     }
 
     /// Hands in a command for an execution.
