@@ -58,8 +58,20 @@ impl Run {
         seed: u64,
         script: &dyn Script,
     ) -> Self {
-        let mut random = Random::new(seed);
         let start = Start::new("simulated", params, Trigger::Manual);
+        Self::start_with(id, chain, start, now, seed, script)
+    }
+
+    /// The same with a start of its own: of a part of the chain, with what the rest would have left.
+    pub fn start_with(
+        id: ExecutionId,
+        chain: &Arc<Chain>,
+        start: Start,
+        now: Timestamp,
+        seed: u64,
+        script: &dyn Script,
+    ) -> Self {
+        let mut random = Random::new(seed);
         let outside = outside(chain, now, &mut random);
         let (state, decision) = State::start(id, Arc::clone(chain), start, outside);
         let mut run = Self {

@@ -1,13 +1,16 @@
 //! From text to cases: what a chain is given, and what is expected of it, with the places of both.
 
+use std::collections::BTreeMap;
+
 use catena_core::{
-    Chain, StepIx, Timestamp,
-    chain::{ParamProblem, schema::mismatches},
+    Chain, StepIx, Timestamp, Value,
+    chain::{ParamProblem, Part, schema::mismatches},
     expr::instant_of_text,
 };
 use serde_json::Value as Json;
 
 use crate::code::Code;
+use crate::context::{ContextFile, read_context};
 use crate::language::cases::CASES;
 use crate::node::{Entry, Node};
 use crate::parse::parse;
@@ -48,6 +51,10 @@ pub struct Given {
     pub params: Vec<(Placed<String>, Placed<Json>)>,
     /// By what the file calls a step: its id, its name, or an address.
     pub steps: Vec<(Placed<String>, GivenStep)>,
+    /// The only step that runs.
+    pub only: Option<Placed<String>>,
+    /// What steps find in place of what others would have left.
+    pub(crate) context: Option<Node>,
     pub signals: Vec<GivenSignal>,
     pub cancel: Option<GivenCancel>,
 }
@@ -140,14 +147,31 @@ impl Case {
         let timed = expect.times.iter().map(|(step, _)| step);
         let all = steps.chain(expected).chain(counted).chain(timed).chain(&expect.skipped).chain(lists);
         problems.extend(all.filter_map(|step| unknown_step(chain, step)));
-        problems.extend(self.unfit_params(chain));
+        problems.extend(given.only.iter().filter_map(|step| unknown_step(chain, step)));
+        let (context, wrong) = self.context(chain);
+        problems.extend(wrong);
+        problems.extend(self.unfit_params(chain, context.params));
         problems
     }
 
-    fn unfit_params(&self, chain: &Chain) -> Vec<Problem> {
-        let params =
-            self.given.params.iter().map(|(name, value)| (name.value.clone(), value.value.clone().into()));
-        let Err(wrong) = chain.resolve_params(params.collect()) else { return Vec::new() };
+    /// The part of the chain that runs, where it is not all of it.
+    pub fn part(&self, chain: &Chain) -> Option<Part> {
+        step_meant(chain, &self.given.only.as_ref()?.value).map(Part::Only)
+    }
+
+    /// What is given of what steps see, and what is wrong with it.
+    pub fn context(&self, chain: &Chain) -> (ContextFile, Vec<Problem>) {
+        let only = self.given.only.as_ref().and_then(|step| step_meant(chain, &step.value));
+        match &self.given.context {
+            None => (ContextFile::default(), Vec::new()),
+            Some(node) => read_context(node, chain, only),
+        }
+    }
+
+    fn unfit_params(&self, chain: &Chain, mut params: BTreeMap<String, Value>) -> Vec<Problem> {
+        let own = self.given.params.iter();
+        params.extend(own.map(|(name, value)| (name.value.clone(), value.value.clone().into())));
+        let Err(wrong) = chain.resolve_params(params) else { return Vec::new() };
         let problem = |wrong: &ParamProblem| {
             let (ParamProblem::Missing(name)
             | ParamProblem::TooLarge(name)
@@ -235,6 +259,8 @@ impl Reader<'_> {
             steps: entries(node, "steps")
                 .map(|entry| (named(entry), self.given_step(&entry.value)))
                 .collect(),
+            only: self.text(node, "only"),
+            context: node.get("context").map(|entry| entry.value.clone()),
             signals: signals.iter().filter_map(|signal| self.signal(signal)).collect(),
             cancel: cancel.and_then(cancel_of),
         }

@@ -57,6 +57,13 @@ pub fn check_context(
     (is_sound.then_some(file), problems)
 }
 
+/// The same of a tree that was read as a part of something else.
+pub(crate) fn read_context(node: &Node, chain: &Chain, step: Option<StepIx>) -> (ContextFile, Vec<Problem>) {
+    let (mut problems, mut file) = (Problems::default(), ContextFile::default());
+    Reader { chain, step, problems: &mut problems, file: &mut file }.context(node);
+    (file, problems.into_sorted().0)
+}
+
 struct Reader<'a> {
     chain: &'a Chain,
     step: Option<StepIx>,

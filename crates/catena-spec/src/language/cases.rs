@@ -83,6 +83,12 @@ const GIVEN: Shape = Shape::Object(&Object {
             Shape::Map { of: &GIVEN_STEP, keys: Keys::Any, least: 0 },
             "what steps come to, by id, name or address",
         ),
+        key("only", Shape::Text, "the only step that runs, with what stands in it"),
+        key(
+            "context",
+            Shape::Map { of: &Shape::Constant, keys: Keys::Any, least: 0 },
+            "what steps find in place of what others would have left, as `catena ps context` prints it",
+        ),
         key("signals", Shape::List { of: &SIGNAL, least: 0 }, "signals that arrive"),
         key("cancel", CANCEL, "when the execution is cancelled"),
         key(

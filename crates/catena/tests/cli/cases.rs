@@ -195,3 +195,34 @@ fn cases_run_again_when_a_file_changes() {
     super::signal(&child, rustix::process::Signal::INT);
     assert!(!child.wait().unwrap().success());
 }
+
+#[test]
+fn a_case_can_be_about_one_step_with_a_context() {
+    let chain = "\
+name: prices
+steps:
+- {id: fetch, shell: curl, output_key: price, output: {type: number}}
+- {id: gross, set: {gross: '{price * 2}'}}
+- {id: far, shell: fly}
+";
+    let place = Place::new();
+    place.write("prices.yaml", chain);
+    let case = |context: &str, expect: &str| {
+        let cases =
+            format!("- {{name: one, given: {{only: gross, context: {context}}}, expect: {expect}}}\n");
+        place.write("prices.test.yaml", &format!("chain: prices.yaml\ncases:\n{cases}"));
+        place.run(&["test", "prices.test.yaml"])
+    };
+    let done = case("{price: 21}", "{status: completed, path: [gross], results: {gross: {gross: 42}}}");
+    assert_eq!(done.code, 0, "{} {}", done.out, done.err);
+    let done = case("{steps: {fetch: {result: dear}}, prise: 1}", "{status: completed}");
+    assert_eq!(done.code, 3, "{}", done.err);
+    for told in ["the result of `fetch` must be of type number", "has no name `prise`", "prices.test.yaml:3:"]
+    {
+        assert!(done.err.contains(told), "{told}: {}", done.err);
+    }
+    case("{price: 21}", "{status: completed}");
+    let document = place.json(&["test", "prices.test.yaml", "-o", "json"]);
+    let timeline = document["files"][0]["cases"][0]["timeline"].as_array().unwrap();
+    assert_eq!(timeline.last().unwrap()["event"], "execution_ended");
+}

@@ -126,3 +126,14 @@ fn what_cannot_be_simulated_is_said() {
     assert_eq!(first, sim(&["--fail", "ship", "--at", "2026-01-01T00:00:00Z"]).out);
     assert_eq!(json!(first.is_empty()), json!(false));
 }
+
+#[test]
+fn one_step_is_simulated_with_a_context() {
+    let place = Place::new();
+    place.write("saga.yaml", SAGA);
+    let done = place.run(&["sim", "saga.yaml", "--only", "told", "--context", "{look: {body: 8}}"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.out.contains("output: 8\n"), "{}", done.out);
+    let done = place.run(&["sim", "saga.yaml", "--only", "told", "--context", "{lok: 8}"]);
+    assert!(done.code == 2 && done.err.contains("did you mean `look`?"), "{}", done.err);
+}

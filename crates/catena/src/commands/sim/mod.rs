@@ -6,14 +6,19 @@ mod show;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use catena_core::{Chain, ExecutionId, Timestamp, Value};
+use catena_core::{
+    Chain, ExecutionId, GivenContext, StepIx, Timestamp, Value, chain::Part, command::Start, event::Trigger,
+};
 use catena_engine::read_state;
 use catena_sim::{Calendar, Coverage, Run, Scenario};
 use catena_store::{Store, sqlite::SqliteStore, whole};
 use clap::Args;
 
-pub(super) use self::scenario::{Fail, Mock, take};
-use super::{chain, params, ps::execution_id, schedule::milliseconds};
+pub(super) use self::{
+    scenario::{Fail, Mock, take},
+    show::{MomentDto, timeline},
+};
+use super::{chain, context, params, ps::execution_id, schedule::milliseconds, step::step_on_the_way};
 use crate::{
     args::{Format, instant},
     exit::{Code, Failure, Strictness},
@@ -50,6 +55,12 @@ pub(crate) struct SimArgs {
     /// Parameters as a JSON object in a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Only this step, with what stands in it
+    #[arg(long, value_name = "STEP", conflicts_with = "span_ms")]
+    only: Option<String>,
+    /// What steps find in place of what others would have left: an object, or @FILE; see `ps context`
+    #[arg(long, value_name = "OBJECT", conflicts_with = "span_ms")]
+    context: Option<String>,
     /// When it begins: RFC 3339, or a date or time of this machine's zone [default: now]
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<Timestamp>,
@@ -71,6 +82,9 @@ pub(crate) struct SimArgs {
 struct Plan {
     chain: Arc<Chain>,
     params: Value,
+    /// The steps that are left out, and what was given in their place.
+    left_out: Vec<StepIx>,
+    context: GivenContext,
     scenario: Scenario,
     from: Timestamp,
 }
@@ -79,9 +93,13 @@ pub(crate) fn run(args: &SimArgs, locate: impl Fn() -> Result<Locations, Failure
     let plan = args.plan(locate)?;
     match args.span_ms {
         None => {
-            let id = ExecutionId(1);
-            let mut run =
-                Run::start(id, &plan.chain, plan.params.clone(), plan.from, args.seed, &plan.scenario);
+            let start = Start {
+                left_out: plan.left_out.clone(),
+                context: plan.context.clone(),
+                ..Start::new("simulated", plan.params.clone(), Trigger::Manual)
+            };
+            let (id, chain) = (ExecutionId(1), &plan.chain);
+            let mut run = Run::start_with(id, chain, start, plan.from, args.seed, &plan.scenario);
             run.run(None, &plan.scenario);
             let mut coverage = Coverage::default();
             coverage.add(&run.state, run.journal.iter().map(|(_, event)| event));
@@ -132,11 +150,16 @@ impl SimArgs {
             (None, None) => unreachable!("clap asks for one of them"),
         };
         given.retain(|name, _| chain.params.contains_key(name));
+        let only = self.only.as_ref().map(|name| step_on_the_way(&chain, name)).transpose()?;
+        let text = self.context.as_ref();
+        let said = text.map(|text| context::read(text, &chain, only)).transpose()?.unwrap_or_default();
+        given.extend(said.params);
         let given = params::read_over(given, self.input.as_deref(), &self.set, &chain)?;
         let params = chain.resolve_params(given).map_err(catena_engine::Error::Params)?;
         take(&mut scenario, &chain, &self.mocks, &self.takes, &self.fails)?;
         let from = self.at.unwrap_or_else(|| Timestamp(jiff::Timestamp::now().as_second() * 1_000_000));
-        Ok(Plan { chain, params, scenario, from })
+        let left_out = only.map(|step| chain.left_out(Part::Only(step))).unwrap_or_default();
+        Ok(Plan { chain, params, left_out, context: said.context, scenario, from })
     }
 
     fn strictness(&self) -> Strictness {

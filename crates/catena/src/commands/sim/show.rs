@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catena_core::{State, Timestamp, status::FireOutcome};
+use catena_core::{Event, State, Timestamp, status::FireOutcome};
 use catena_sim::{Coverage, Fired, Run};
 use catena_store::{Actor, Entry, Lease};
 use serde::Serialize;
@@ -39,8 +39,9 @@ struct SimDocument {
     made_up: Vec<String>,
 }
 
+/// Something that happens in a simulation.
 #[derive(Debug, Serialize)]
-struct MomentDto {
+pub(in crate::commands) struct MomentDto {
     at: String,
     address: Option<String>,
     event: &'static str,
@@ -54,20 +55,33 @@ struct WayDto {
 }
 
 /// One execution, moment by moment.
+pub(in crate::commands) fn timeline(run: &Run) -> Result<Vec<MomentDto>, Failure> {
+    let mut state = State::new(run.state.id(), run.state.chain().clone());
+    let mut timeline = Vec::new();
+    for (seq, (at, event)) in (1..).zip(&run.journal) {
+        state.apply(*at, event).map_err(catena_store::Error::from)?;
+        let entry = entry_of(seq, *at, event);
+        let EventDto { at, kind, address, data, .. } = EventDto::new(&state, &entry);
+        timeline.push(MomentDto { at, address, event: kind, data });
+    }
+    Ok(timeline)
+}
+
+fn entry_of(seq: u64, at: Timestamp, event: &Event) -> Entry {
+    Entry { seq, at, actor: Actor::new("simulation"), lease: Lease(0), event: event.clone() }
+}
+
+/// The same for a person or a script.
 pub(super) fn execution(args: &SimArgs, plan: &Plan, run: &Run, coverage: &Coverage) -> Result<(), Failure> {
     let mut state = State::new(run.state.id(), plan.chain.clone());
-    let mut timeline = Vec::new();
     let mut text = heading(args, plan);
     let width = run.journal.iter().map(|(at, _)| since(plan.from, *at).chars().count()).max().unwrap_or(0);
     for (seq, (at, event)) in (1..).zip(&run.journal) {
         state.apply(*at, event).map_err(catena_store::Error::from)?;
-        let entry =
-            Entry { seq, at: *at, actor: Actor::new("simulation"), lease: Lease(0), event: event.clone() };
+        let entry = entry_of(seq, *at, event);
         for line in view::words(&state, &entry) {
             text.push_str(&format!("{:>width$}  {line}\n", since(plan.from, *at)));
         }
-        let EventDto { at, kind, address, data, .. } = EventDto::new(&state, &entry);
-        timeline.push(MomentDto { at, address, event: kind, data });
     }
     let row = catena_store::project_execution(&run.state);
     match args.output {
@@ -85,7 +99,7 @@ pub(super) fn execution(args: &SimArgs, plan: &Plan, run: &Run, coverage: &Cover
             status: Some(row.status.as_str()),
             output: Some(row.output.map_or(Json::Null, |output| output.as_json().clone())),
             error: row.error.as_ref().map(ErrorDto::from),
-            timeline,
+            timeline: timeline(run)?,
             ..document(args, plan, coverage)
         }),
     }

@@ -6,21 +6,26 @@ mod record;
 mod watch;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use catena_core::{Chain, Command, ExecutionId, FailureType, Timestamp, Value};
+use catena_core::{
+    Chain, Command, ExecutionId, FailureType, Timestamp, Value, command::Start, event::Trigger,
+};
 use catena_sim::{Coverage, Outcome, Run, Scenario, usual_failure};
 use catena_spec::{
-    Case, CaseFile, Colour, GivenStep, Problem, Source, check_cases, dto::ProblemDto, render, step_meant,
+    Case, CaseFile, Colour, ContextFile, GivenStep, Problem, Source, check_cases, dto::ProblemDto, render,
+    step_meant,
 };
 use clap::Args;
 use serde::Serialize;
 
 use self::judge::judge;
-use super::ps::execution_id;
+use super::{
+    ps::execution_id,
+    sim::{MomentDto, timeline},
+};
 use crate::{
     args::Format,
     document::SCHEMA,
@@ -99,6 +104,7 @@ struct FileReport {
 struct CaseReport {
     name: String,
     status: &'static str,
+    timeline: Vec<MomentDto>,
     problems: Vec<Problem>,
 }
 
@@ -146,23 +152,26 @@ impl TestArgs {
         let chain = chain_at(&chain_path)?;
         report.problems = file.check_against(&chain);
         if report.problems.is_empty() {
-            self.cases(&file, &chain, report);
+            self.cases(&file, &chain, report)?;
         }
         report.chain = Some(chain);
         Ok(())
     }
 
-    fn cases(&self, file: &CaseFile, chain: &Arc<Chain>, report: &mut FileReport) {
+    fn cases(&self, file: &CaseFile, chain: &Arc<Chain>, report: &mut FileReport) -> Result<(), Failure> {
         let is_meant = |case: &&Case| self.only.as_ref().is_none_or(|text| case.name.value.contains(text));
         for case in file.cases.iter().filter(is_meant) {
             let run = simulate(chain, case, file.seed);
             report.coverage.add(&run.state, run.journal.iter().map(|(_, event)| event));
+            let timeline = timeline(&run)?;
             report.cases.push(CaseReport {
                 name: case.name.value.clone(),
                 status: run.state.status().as_str(),
+                timeline,
                 problems: judge(case, &run),
             });
         }
+        Ok(())
     }
 
     fn is_covered(&self, file: &FileReport) -> bool {
@@ -241,10 +250,15 @@ fn chain_at(path: &Path) -> Result<Arc<Chain>, Failure> {
 fn simulate(chain: &Arc<Chain>, case: &Case, seed: u64) -> Run {
     let scenario = scenario_of(chain, case);
     let given = case.given.params.iter();
-    let params: BTreeMap<String, Value> =
-        given.map(|(name, value)| (name.value.clone(), Value::from(value.value.clone()))).collect();
+    let (ContextFile { mut params, context }, _) = case.context(chain);
+    params.extend(given.map(|(name, value)| (name.value.clone(), Value::from(value.value.clone()))));
     let params = chain.resolve_params(params).expect("the parameters were checked");
-    let mut run = Run::start(ExecutionId(1), chain, params, case.at, seed, &scenario);
+    let start = Start {
+        left_out: case.part(chain).map(|part| chain.left_out(part)).unwrap_or_default(),
+        context,
+        ..Start::new("simulated", params, Trigger::Manual)
+    };
+    let mut run = Run::start_with(ExecutionId(1), chain, start, case.at, seed, &scenario);
     let at = |ms: u64| Timestamp(case.at.0).plus_ms(ms);
     for signal in &case.given.signals {
         let (name, value) = (signal.name.value.clone(), Value::from(signal.value.clone()));
@@ -308,6 +322,7 @@ struct CaseDto<'r> {
     name: &'r str,
     passed: bool,
     status: &'static str,
+    timeline: &'r [MomentDto],
     problems: Vec<ProblemDto>,
 }
 
@@ -333,6 +348,7 @@ impl<'r> FileDto<'r> {
             name: &case.name,
             passed: case.problems.is_empty(),
             status: case.status,
+            timeline: &case.timeline,
             problems: case.problems.iter().filter_map(dto).collect(),
         };
         let coverage = file.chain.as_ref().map(|chain| CoverageDto {
