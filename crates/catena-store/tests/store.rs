@@ -147,6 +147,36 @@ fn an_older_lease_writes_nothing() {
 }
 
 #[test]
+fn a_writer_that_fails_by_a_bug_leaves_nobody_waiting() {
+    let fixture = Fixture::new();
+    let (_lock, store) = fixture.open();
+    let commit = |number| Commit {
+        lease: store.lease().unwrap(),
+        records: vec![Record::NextNumber(number)],
+        append: None,
+    };
+    let (answers, answered) = channel();
+    let (go, begin) = channel::<()>();
+    // The writer stands in this answer until the others are queued.
+    store.submit(
+        commit(1),
+        Box::new(move |_| {
+            begin.recv().unwrap();
+            panic!("planted");
+        }),
+    );
+    for number in 2..5 {
+        let answers = answers.clone();
+        store.submit(commit(number), Box::new(move |result| answers.send(result).unwrap()));
+    }
+    drop((go.send(()), answers));
+    let answered: Vec<_> = answered.iter().collect();
+    assert_eq!(answered.len(), 3);
+    assert!(answered.iter().all(|answer| matches!(answer, Err(Error::Unavailable { .. }))), "{answered:?}");
+    assert!(matches!(submit(&store, commit(9)), Err(Error::Unavailable { .. })));
+}
+
+#[test]
 fn a_key_starts_one_execution() {
     let fixture = Fixture::new();
     let (_lock, store) = fixture.open();

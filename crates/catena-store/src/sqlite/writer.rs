@@ -2,7 +2,7 @@
 //! so. After an error nothing of the batch is there, and everybody in it is told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -28,14 +28,16 @@ const BATCH_MAX: usize = 1_024;
 const HEADS_MAX: usize = 100_000;
 
 pub(super) struct Writer {
-    /// Empty once the writer is closed.
-    queue: Mutex<Option<Sender<(Commit, Done)>>>,
+    queue: Queue,
     thread: Mutex<Option<JoinHandle<()>>>,
     lease: Lease,
     store_id: String,
     first_of_boot: Lease,
     counts: Arc<Counts>,
 }
+
+/// Where commits are handed in. Empty once the writer is closed.
+type Queue = Arc<Mutex<Option<Sender<(Commit, Done)>>>>;
 
 #[derive(Default)]
 struct Counts {
@@ -63,11 +65,13 @@ impl Writer {
             counts: Arc::clone(&counts),
             slow: Slow::default(),
         };
+        let queue: Queue = Arc::new(Mutex::new(Some(queue)));
+        let handed_in = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("catena-writer".into())
-            .spawn(move || worker.run(&receiver))
+            .spawn(move || worker.run(&receiver, handed_in))
             .map_err(Error::from)?;
-        let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
+        let thread = Mutex::new(Some(thread));
         Ok(Self { queue, thread, lease, store_id, first_of_boot, counts })
     }
 
@@ -136,6 +140,23 @@ fn take_lease(connection: &mut Connection) -> Result<Lease, Error> {
     Ok(lease)
 }
 
+/// Those who wait for the answer to a commit. A writer that fails by a bug leaves nobody waiting.
+struct Waiting<'q> {
+    batch: VecDeque<Done>,
+    queue: &'q Receiver<(Commit, Done)>,
+    handed_in: Queue,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        drop(self.handed_in.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let queued = std::iter::from_fn(|| self.queue.try_recv().ok()).map(|(_, done)| done);
+        for done in self.batch.drain(..).chain(queued) {
+            done(Err(Error::unavailable("its writer has failed, which is a bug of Catena's own")));
+        }
+    }
+}
+
 struct Worker {
     path: PathBuf,
     connection: Connection,
@@ -146,21 +167,23 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, queue: &Receiver<(Commit, Done)>) {
+    fn run(mut self, queue: &Receiver<(Commit, Done)>, handed_in: Queue) {
         let mut commits = Vec::with_capacity(BATCH_MAX);
-        let mut waiting = Vec::with_capacity(BATCH_MAX);
+        let mut waiting = Waiting { batch: VecDeque::with_capacity(BATCH_MAX), queue, handed_in };
         while let Ok((commit, done)) = queue.recv() {
             commits.push(commit);
-            waiting.push(done);
+            waiting.batch.push_back(done);
             while commits.len() < BATCH_MAX
                 && let Ok((commit, done)) = queue.try_recv()
             {
                 commits.push(commit);
-                waiting.push(done);
+                waiting.batch.push_back(done);
             }
             let answers = self.commit(&mut commits);
-            for (done, answer) in waiting.drain(..).zip(answers) {
-                done(answer);
+            for answer in answers {
+                if let Some(done) = waiting.batch.pop_front() {
+                    done(answer);
+                }
             }
         }
     }
