@@ -22,6 +22,9 @@ pub struct GivenContext {
     /// What `steps.<id>` is of steps that are left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<StepIx, Value>,
+    /// Failures that were let pass.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<StepIx, Value>,
     /// What the loops go through that stand around the step which is meant.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub items: BTreeMap<StepIx, Vec<Value>>,
@@ -34,7 +37,8 @@ impl GivenContext {
 
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let items = self.items.values().flatten();
-        self.names.values().chain(self.variables.values()).chain(self.steps.values()).chain(items)
+        let others = self.names.values().chain(self.variables.values());
+        others.chain(self.steps.values()).chain(self.errors.values()).chain(items)
     }
 
     /// Large values become references.
@@ -56,6 +60,7 @@ impl GivenContext {
         before.names.append(&mut self.names);
         before.variables.append(&mut self.variables);
         before.steps.append(&mut self.steps);
+        before.errors.append(&mut self.errors);
         before.items.append(&mut self.items);
         before
     }
@@ -64,7 +69,8 @@ impl GivenContext {
     #[must_use]
     pub fn renumbered(self, same: impl Fn(StepIx) -> Option<StepIx>) -> Self {
         let steps = self.steps.into_iter().filter_map(|(ix, value)| Some((same(ix)?, value))).collect();
+        let errors = self.errors.into_iter().filter_map(|(ix, value)| Some((same(ix)?, value))).collect();
         let items = self.items.into_iter().filter_map(|(ix, items)| Some((same(ix)?, items))).collect();
-        Self { steps, items, ..self }
+        Self { steps, errors, items, ..self }
     }
 }

@@ -75,9 +75,16 @@ impl State {
         let places: BTreeMap<VisitNo, u32> = self.undo_due().iter().copied().zip(1..).collect();
         let mut results: Vec<Adopted> = kept.iter().map(|no| self.adopted_of(*no, &places, &gone)).collect();
         results.extend(self.loops_of(&journal, &gone));
+        // Of a part, only that part is run again, unless it is asked for what was left out.
+        let part = || self.selection().left_out.iter().copied();
         let left_out = match again {
-            Again::Failed | Again::From(_) => Vec::new(),
-            Again::To(step) => self.chain().left_out(Part::To(step)),
+            Again::From(step) if self.selection().left_out.contains(&step) => Vec::new(),
+            Again::Failed | Again::From(_) => part().collect(),
+            Again::To(step) => {
+                let all: BTreeSet<StepIx> =
+                    self.chain().left_out(Part::To(step)).into_iter().chain(part()).collect();
+                all.into_iter().filter(|left_out| *left_out != step).collect()
+            }
             Again::Only(step) => {
                 // What a kept result stands in has to be gone through to come to it.
                 let ways = kept.iter().flat_map(|no| self.way_to(*no));
@@ -96,7 +103,11 @@ impl State {
         };
         let pinned = self.selection().pinned.iter().filter(|(step, _)| asked != Some(**step));
         let pinned = pinned.map(|(step, value)| (*step, value.clone())).collect();
-        let context = self.selection().context.clone();
+        let mut context = self.selection().context.clone();
+        // A loop goes through one item where it is only a way to what is meant.
+        if left_out.is_empty() {
+            context.items.clear();
+        }
         Rerun { kept, left_out, only, results, pinned, context }
     }
 
@@ -243,7 +254,10 @@ impl State {
     /// What the undo of a visit means by `steps.<id>`.
     fn steps_seen(&self, visit: &Visit) -> BTreeMap<StepIx, Value> {
         let sight = &visit.undo_sight;
-        let own = sight.steps.iter().map(|(step, no)| (*step, self.step_value(*no)));
+        let own = sight.steps.iter().map(|(step, no)| {
+            let given = self.given_step(Some(*no), *step).cloned();
+            (*step, given.unwrap_or_else(|| self.step_value(*no)))
+        });
         own.chain(sight.foreign.clone()).collect()
     }
 

@@ -43,15 +43,18 @@ pub(crate) fn is_wanted(step: &Step) -> bool {
     }
 }
 
-/// Failures that were let pass, by the step's name.
+/// Failures that were let pass, by the step's name; those that were given come first.
 fn errors(state: &State) -> Value {
+    let given = state.given_errors().map(|(step, error)| (state.chain().step(step).name.clone(), error));
     let of = |no: &VisitNo| (state.step_of(*no).name.clone(), json!(state.visit(*no).failure()).into());
-    Value::object(state.passed().iter().map(of))
+    Value::object(given.chain(state.passed().iter().map(of)))
 }
 
 /// The chain's, and the day of the start under `date` where it has none of its own.
 fn variables(state: &State, started: Timestamp) -> Value {
-    let own = state.chain().variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let given = &state.selection().context.variables;
+    let own = state.chain().variables.iter();
+    let own = own.map(|(name, value)| (name.clone(), given.get(name).unwrap_or(value).clone()));
     let date = ("date".to_owned(), Value::text(state.day_of_start(started)));
     let missing = (!state.chain().variables.contains_key("date")).then_some(date);
     Value::object(own.chain(missing))
@@ -62,6 +65,13 @@ pub(crate) fn of(state: &State, current: StepIx) -> Context {
     // The latest of each name, where the first stood.
     let mut results: Vec<(String, Value)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    // What was given stands for what others would have left; names of loops are no results.
+    for (name, value) in &state.selection().context.names {
+        if state.chain().steps().any(|(_, step)| step.output_key.as_ref() == Some(name)) {
+            places.insert(name, results.len());
+            results.push((name.clone(), value.clone()));
+        }
+    }
     for (no, visit) in state.visits() {
         let (Some(name), Some(value)) = (&state.step_of(no).output_key, visit.result()) else { continue };
         match places.get(name.as_str()) {

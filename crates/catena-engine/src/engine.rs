@@ -162,7 +162,10 @@ impl Engine {
             return Err(Error::ProgramsMissing(missing));
         }
         let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
-        let is_known = chain.as_ref().is_some_and(|row| row.version == request.version.digest);
+        let is_latest = chain.as_ref().is_some_and(|row| row.version == request.version.digest);
+        // What is run again runs by its version, and that stays as old as it is.
+        let is_known = is_latest
+            || request.rerun.is_some() && self.shared.store.version(&request.version.digest).is_ok();
         expect_not_archived(chain.as_ref())?;
         self.expect_pools(&request.version.chain)?;
         let request = CheckedStart::new(request, &*self.shared.store)?;

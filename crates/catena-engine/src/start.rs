@@ -8,7 +8,7 @@ use std::{
 use catena_core::{
     ExecutionId, GivenContext, State, StepIx, Timestamp, Value,
     address::Openings,
-    chain::{Chain, Part},
+    chain::{Chain, Part, Work},
     command::{Legacy, Outside, Slots, Start},
     event::{Adopted, Duty, Event, Trigger},
     rerun::{Again, Rerun, superseded},
@@ -131,7 +131,8 @@ impl CheckedStart {
         self.left_out = same_steps(state.chain(), &self.version.chain, &plan.left_out);
         self.only = plan.only.and_then(|step| same_steps(state.chain(), &self.version.chain, &[step]).pop());
         let mut results = plan.results;
-        self.edit(&mut results, of)?;
+        let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
+        self.edit(&mut results, of, duty)?;
         let (old, new) = (state.chain(), &self.version.chain);
         for (step, value) in plan.pinned {
             let here = same_steps(old, new, &[step]).pop();
@@ -140,13 +141,12 @@ impl CheckedStart {
         }
         let before = plan.context.renumbered(|step| same_steps(old, new, &[step]).pop());
         self.context = std::mem::take(&mut self.context).over(before);
-        let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
         self.legacy = Legacy::Results { from: of, duty, results };
         Ok(())
     }
 
     /// Kept results of steps whose results are given are those; what was done stays to be taken back.
-    fn edit(&mut self, results: &mut [Adopted], of: ExecutionId) -> Result<(), Error> {
+    fn edit(&mut self, results: &mut [Adopted], of: ExecutionId, duty: bool) -> Result<(), Error> {
         let chain = &self.version.chain;
         for adopted in results.iter_mut().filter(|adopted| adopted.items.is_none()) {
             let Some(step) = chain.step_of_address(&adopted.address) else { continue };
@@ -158,7 +158,7 @@ impl CheckedStart {
                     false => {}
                 }
             }
-            if let Some(around) = around
+            if let Some(around) = around.filter(|_| duty)
                 && adopted.place > 0
                 && !adopted.is_free
             {
@@ -169,7 +169,10 @@ impl CheckedStart {
                 )));
             }
             if let Some(value) = own {
-                adopted.result = value.clone().keep(&mut self.blobs);
+                adopted.result = match chain.step(step).work {
+                    Work::Set { .. } => value.clone().keep_fields(&mut self.blobs),
+                    _ => value.clone().keep(&mut self.blobs),
+                };
             }
         }
         Ok(())

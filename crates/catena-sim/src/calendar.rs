@@ -13,7 +13,7 @@ use catena_core::{
         jitter_ms,
     },
     state::Phase,
-    status::{ExecutionStatus, FireOutcome, FireReason},
+    status::{ExecutionStatus, FireKind, FireOutcome, FireReason},
 };
 
 use crate::{Coverage, Run, Script, run::Random};
@@ -124,6 +124,7 @@ impl<'a> Calendar<'a> {
     /// Fires until an instant, and brings what was started then to its end. Gives what became of each instant, and
     /// what of the chain was taken.
     pub fn run(mut self, until: Timestamp) -> (Vec<Fired>, Coverage) {
+        self.start_at_once();
         while let Some(at) = self.next_fire_at().filter(|at| *at <= until) {
             // What ends at an instant makes room for what starts then.
             self.run_until(Some(at));
@@ -134,6 +135,18 @@ impl<'a> Calendar<'a> {
             self.note(&live);
         }
         (self.fired, self.coverage)
+    }
+
+    /// What is said as `every` and has no `after` starts when it is stored.
+    fn start_at_once(&mut self) {
+        for place in 0..self.kept.len() {
+            let Seeded { schedule, anchor, .. } = self.kept[place].instants;
+            if schedule.every_ms().is_some_and(|every| every > 0) && schedule.after_ms.is_none() {
+                let fire = Fire::one(anchor, FireKind::Scheduled, FireOutcome::Started, None);
+                self.fired.push(Fired { schedule: place, fire, execution: None });
+                self.start(place, self.fired.len() - 1, anchor);
+            }
+        }
     }
 
     fn next_fire_at(&self) -> Option<Timestamp> {
@@ -185,7 +198,7 @@ impl<'a> Calendar<'a> {
         kept.considered_until = decided.considered_until;
         kept.next = decided.next;
         if decided.cancels_running {
-            self.make_room(place);
+            self.make_room(place, now);
         }
         for fire in decided.fires {
             let fired = self.fired.len();
@@ -202,13 +215,14 @@ impl<'a> Calendar<'a> {
     }
 
     /// Cancels what runs, and lets nothing else wait for that.
-    fn make_room(&mut self, place: usize) {
+    fn make_room(&mut self, place: usize, now: Timestamp) {
         for fired in std::mem::take(&mut self.kept[place].waiting) {
             let fire = &mut self.fired[fired].fire;
             (fire.outcome, fire.reason) = (FireOutcome::Skipped, Some(FireReason::Superseded));
         }
         for id in self.kept[place].running.clone() {
             let Some(live) = self.live.get_mut(&id) else { continue };
+            live.run.wait_until(now);
             // One that is undone, or cleans up, goes on to its end.
             drop(live.run.tell(Command::CancelExecution { rollback: false, force: false }, self.script));
             if live.run.state.has_ended() {

@@ -166,6 +166,15 @@ impl Explorer<'_> {
     fn judge(&mut self, faults: &[Fault], run: &Run) {
         self.proof.coverage.add(&run.state, run.journal.iter().map(|(_, event)| event));
         let Some(ending) = unexpected(self.chain, run) else { return };
+        // A history that ends before something goes wrong is told without that.
+        let came_to = attempted(run);
+        let has_happened = |fault: &Fault| match fault {
+            Fault::Fails(address) | Fault::Lost(address) => came_to.contains(address),
+            Fault::Crash(_) | Fault::Order(_) => true,
+        };
+        if !faults.iter().all(has_happened) {
+            return;
+        }
         // A crash a moment later, and another order, show the same thing.
         let places = faults.iter().rev().find_map(|fault| match fault {
             Fault::Fails(address) | Fault::Lost(address) => Some(address.clone()),

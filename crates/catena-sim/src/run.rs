@@ -156,6 +156,11 @@ impl Run {
         while self.next_at().is_some_and(|at| until.is_none_or(|until| at <= until)) && self.step(script) {}
     }
 
+    /// Time passes, and nothing happens in it: an instant before anything is due.
+    pub fn wait_until(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+    }
+
     /// Has the execution told something at an instant.
     pub fn tell_at(&mut self, at: Timestamp, command: Command) {
         self.put(at, Due::Tell(command));

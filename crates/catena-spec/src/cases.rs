@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use catena_core::{
-    Chain, StepIx, Timestamp, Value,
-    chain::{ParamProblem, Part, schema::mismatches},
+    BlockIx, Chain, StepIx, Timestamp, Value,
+    chain::{Nested, ParamProblem, Part, Step, Wait, Work, schema::mismatches},
     expr::instant_of_text,
 };
 use serde_json::Value as Json;
@@ -147,6 +147,8 @@ impl Case {
         let timed = expect.times.iter().map(|(step, _)| step);
         let all = steps.chain(expected).chain(counted).chain(timed).chain(&expect.skipped).chain(lists);
         problems.extend(all.filter_map(|step| unknown_step(chain, step)));
+        problems.extend(given.steps.iter().filter_map(|(step, _)| idle_step(chain, step)));
+        problems.extend(given.signals.iter().filter_map(|signal| unknown_signal(chain, &signal.name)));
         problems.extend(given.only.iter().filter_map(|step| unknown_step(chain, step)));
         let (context, wrong) = self.context(chain);
         problems.extend(wrong);
@@ -191,13 +193,66 @@ pub fn step_meant(chain: &Chain, word: &str) -> Option<StepIx> {
     chain.step_by_id(word).or_else(by_name).or_else(|| chain.step_of_address(word))
 }
 
+/// Whether what is outside says what a step comes to; all else follows from the chain.
+pub fn is_asked(work: &Work<BlockIx>) -> bool {
+    let waits = matches!(work, Work::Wait { wait: Wait::Signal { .. } | Wait::Approval(_) });
+    work.makes_attempts() || work.is_call() || waits
+}
+
+/// What in an address is neither a step nor a branch of the chain.
+pub fn unknown_part<'w>(chain: &Chain, word: &'w str) -> Option<&'w str> {
+    let is_known = |id: &str| {
+        let is_branch = |step: &Step| match step.work.nested() {
+            Some(Nested::Parallel(branches, _)) => branches.iter().any(|branch| branch.name.as_str() == id),
+            _ => false,
+        };
+        chain.step_by_id(id).is_some() || chain.steps().any(|(_, step)| is_branch(step))
+    };
+    let parts = word.split('/').map(|part| part.split(['~', '.', '[']).next().unwrap_or(part));
+    let is_address = word.contains(['/', '[', '~']) && !chain.steps().any(|(_, step)| step.name == word);
+    // Handlers stand in the chain itself.
+    parts.filter(|_| is_address).find(|part| *part != "chain" && !is_known(part))
+}
+
 fn unknown_step(chain: &Chain, word: &Placed<String>) -> Option<Problem> {
+    if let Some(part) = unknown_part(chain, &word.value).filter(|_| step_meant(chain, &word.value).is_some())
+    {
+        let message = format!("`{}` is no address: the chain has no `{part}`", word.value);
+        return Some(Problem::new(Code::UnknownStep, word.span, message).label("nothing is there"));
+    }
     if step_meant(chain, &word.value).is_some() {
         return None;
     }
     let help = did_you_mean(&word.value, chain.steps().map(|(_, step)| step.id.as_str()));
     let message = format!("the chain has no step `{}`", word.value);
     Some(Problem::new(Code::UnknownStep, word.span, message).label("no such step").maybe_help(help))
+}
+
+/// What is said of a step that nobody asks has no effect.
+fn idle_step(chain: &Chain, word: &Placed<String>) -> Option<Problem> {
+    let step = chain.step(step_meant(chain, &word.value)?);
+    if is_asked(&step.work) {
+        return None;
+    }
+    let message = format!("step `{}` makes no attempts: what it comes to follows from the rest", step.id);
+    let problem = Problem::new(Code::UnknownStep, word.span, message).label("has no effect");
+    Some(problem.help("say what the steps that stand in it, or come before it, come to"))
+}
+
+fn unknown_signal(chain: &Chain, name: &Placed<String>) -> Option<Problem> {
+    let known: Vec<&str> = chain
+        .steps()
+        .filter_map(|(_, step)| match &step.work {
+            Work::Wait { wait: Wait::Signal { name, .. } } => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    if known.contains(&name.value.as_str()) {
+        return None;
+    }
+    let message = format!("no step of the chain waits for a signal `{}`", name.value);
+    let help = did_you_mean(&name.value, known);
+    Some(Problem::new(Code::UnknownName, name.span, message).label("nobody hears it").maybe_help(help))
 }
 
 fn unfit_result(chain: &Chain, step: &Placed<String>, result: &Placed<Json>) -> Option<Problem> {

@@ -8,7 +8,7 @@ use catena_core::{
     chain::{Nested, Work, schema::mismatches},
     status::StepStatus,
 };
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::code::Code;
 use crate::node::{Entry, Node};
@@ -40,6 +40,15 @@ pub struct ContextFile {
     pub context: GivenContext,
 }
 
+impl ContextFile {
+    /// Without the variables that are the chain's own.
+    #[must_use]
+    pub fn without_own(mut self, chain: &Chain) -> Self {
+        self.context.variables.retain(|name, value| chain.variables.get(name) != Some(value));
+        self
+    }
+}
+
 /// Reads a context for a part of a chain that is told by a step. There is one exactly if nothing is wrong with it.
 pub fn check_context(
     source: &Source,
@@ -49,7 +58,8 @@ pub fn check_context(
     let mut problems = Problems::default();
     let mut file = ContextFile::default();
     if let Some(node) = parse(source, &mut problems) {
-        let mut reader = Reader { chain, step, problems: &mut problems, file: &mut file };
+        let (problems, file) = (&mut problems, &mut file);
+        let mut reader = Reader { chain, step, problems, file, listed: BTreeMap::new() };
         reader.context(&node);
     }
     let is_sound = !problems.has_error();
@@ -57,11 +67,27 @@ pub fn check_context(
     (is_sound.then_some(file), problems)
 }
 
+/// The object that a text is, or what is wrong with it.
+pub fn context_object(source: &Source) -> (Option<Map<String, Json>>, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let object = parse(source, &mut problems).and_then(|node| match node.to_json() {
+        Json::Object(object) => Some(object),
+        _ => {
+            let message = format!("a context is an object, and this is {}", node.kind());
+            problems.add(Problem::new(Code::WrongType, node.span, message));
+            None
+        }
+    });
+    (object, problems.into_sorted().0)
+}
+
 /// The same of a tree that was read as a part of something else.
 pub(crate) fn read_context(node: &Node, chain: &Chain, step: Option<StepIx>) -> (ContextFile, Vec<Problem>) {
     let (mut problems, mut file) = (Problems::default(), ContextFile::default());
-    Reader { chain, step, problems: &mut problems, file: &mut file }.context(node);
-    (file, problems.into_sorted().0)
+    let mut reader =
+        Reader { chain, step, problems: &mut problems, file: &mut file, listed: BTreeMap::new() };
+    reader.context(node);
+    (file.without_own(chain), problems.into_sorted().0)
 }
 
 struct Reader<'a> {
@@ -69,6 +95,8 @@ struct Reader<'a> {
     step: Option<StepIx>,
     problems: &'a mut Problems,
     file: &'a mut ContextFile,
+    /// The steps of which something is said, and whether their results may stand elsewhere.
+    listed: BTreeMap<StepIx, bool>,
 }
 
 impl Reader<'_> {
@@ -94,7 +122,9 @@ impl Reader<'_> {
             }
         }
         let said = ["steps", "errors", "variables", "params"];
-        let is_name = |key: &str| !said.contains(&key) && !NAMES.contains(&key) && !ABOUT.contains(&key);
+        let own = names_of(self.chain);
+        let is_about = |key: &str| ABOUT.contains(&key) && !own.iter().any(|name| name == key);
+        let is_name = |key: &str| !said.contains(&key) && !NAMES.contains(&key) && !is_about(key);
         entries.iter().filter(|entry| is_name(&entry.key.text)).for_each(|entry| self.name(entry));
     }
 
@@ -115,14 +145,17 @@ impl Reader<'_> {
             let known = self.chain.params.keys().map(String::as_str);
             return self.unknown(entry, "parameter", did_you_mean(name, known));
         }
-        self.file.params.insert(name.clone(), value_of(entry));
+        let before = self.file.params.insert(name.clone(), value_of(entry));
+        self.expect_once(name, before, &value_of(entry), entry.key.span);
     }
 
     fn variable(&mut self, entry: &Entry) {
         let name = &entry.key.text;
         match self.chain.variables.get(name) {
-            Some(own) if own.as_json() == &entry.value.to_json() => {}
-            Some(_) => _ = self.file.context.variables.insert(name.clone(), value_of(entry)),
+            Some(_) => {
+                let before = self.file.context.variables.insert(name.clone(), value_of(entry));
+                self.expect_once(name, before, &value_of(entry), entry.key.span);
+            }
             // The day of the start, which stands there for the code of steps.
             None if name == "date" => {}
             None => {
@@ -141,11 +174,18 @@ impl Reader<'_> {
             _ => false,
         };
         let mut is_known = chain.steps().any(|(_, step)| is_set(&step.work));
+        let leave_it: Vec<StepIx> = chain
+            .steps()
+            .filter(|(_, step)| step.output_key.as_deref() == Some(name))
+            .map(|(ix, _)| ix)
+            .collect();
+        is_known |= !leave_it.is_empty();
+        // It is the result of the step that left it, where there is one alone that may have.
+        let may_have = |step: &&StepIx| self.listed.get(step).is_none_or(|listed| *listed);
+        if let [step] = leave_it.iter().filter(may_have).collect::<Vec<_>>()[..] {
+            self.result(*step, &entry.value);
+        }
         for (ix, step) in chain.steps() {
-            if step.output_key.as_deref() == Some(name) {
-                is_known = true;
-                self.result(ix, &entry.value);
-            }
             if let Some(Nested::ForEach(repeat, _)) = step.work.nested()
                 && repeat.item == name
             {
@@ -156,7 +196,8 @@ impl Reader<'_> {
             }
         }
         if is_known {
-            self.say_name(name, value_of(entry), entry.key.span);
+            let before = self.file.context.names.insert(name.to_owned(), value_of(entry));
+            self.expect_once(name, before, &value_of(entry), entry.key.span);
         } else if chain.params.contains_key(name) {
             self.param(entry);
         } else if chain.variables.contains_key(name) {
@@ -172,10 +213,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A name that a result gives, where the step that is meant would see it.
+    fn derive_name(&mut self, of: StepIx, name: &str, value: Value) {
+        let owner = self.chain.owner(self.chain.step(of).block);
+        let is_seen =
+            owner.is_none_or(|owner| self.step.is_some_and(|meant| self.chain.stands_in(meant, owner)));
+        if is_seen {
+            self.file.context.names.insert(name.to_owned(), value);
+        }
+    }
+
     /// One name has one value, wherever it is said.
-    fn say_name(&mut self, name: &str, value: Value, span: Span) {
-        let before = self.file.context.names.insert(name.to_owned(), value.clone());
-        if before.is_some_and(|before| before != value) {
+    fn expect_once(&mut self, name: &str, before: Option<Value>, value: &Value, span: Span) {
+        if before.is_some_and(|before| before != *value) {
             let message = format!("`{name}` is said twice, with different values");
             let help = "say it once: under `results` or `names`, or as the result of its step";
             self.problems.add(Problem::new(Code::WrongType, span, message).help(help));
@@ -184,8 +234,8 @@ impl Reader<'_> {
 
     /// The result of a step that is not to be said a second time under the step itself.
     fn result(&mut self, step: StepIx, value: &Node) {
-        let before = self.file.context.steps.get(&step).and_then(|given| given.get("result"));
-        if before.is_some_and(|before| before.as_json() == &value.to_json()) {
+        let before = self.file.context.steps.get(&step).cloned();
+        if before.as_ref().and_then(|given| given.get("result")).is_some() {
             return;
         }
         if let Some(schema) = &self.chain.step(step).output
@@ -195,9 +245,16 @@ impl Reader<'_> {
             let message = format!("the result of `{id}`{} {}", wrong.path, wrong.message);
             return self.unfit(value.span, message);
         }
-        let given =
-            json!({"status": StepStatus::Completed, "result": value.to_json(), "error": null, "attempts": 1});
-        self.file.context.steps.insert(step, given.into());
+        let mut given = match before.as_ref().map(Value::as_json) {
+            Some(Json::Object(before)) => before.clone(),
+            _ => Map::from_iter([
+                ("status".to_owned(), json!(StepStatus::Completed)),
+                ("error".to_owned(), Json::Null),
+                ("attempts".to_owned(), json!(1)),
+            ]),
+        };
+        given.insert("result".to_owned(), value.to_json());
+        self.file.context.steps.insert(step, Value::from(Json::Object(given)));
     }
 
     fn step(&mut self, entry: &Entry) {
@@ -224,16 +281,23 @@ impl Reader<'_> {
             self.result(step, &result.value);
             let chain = self.chain;
             if let Some(name) = &chain.step(step).output_key {
-                self.say_name(name, value_of(result), result.value.span);
+                self.derive_name(step, name, value_of(result));
             }
             if let Work::Set { values } = &chain.step(step).work {
-                for (name, _) in values {
-                    if let Some(entry) = result.value.get(name) {
-                        self.say_name(name, value_of(entry), entry.value.span);
+                for entry in result.value.as_object().unwrap_or_default() {
+                    let name = entry.key.text.as_str();
+                    match values.iter().any(|(set, _)| set == name) {
+                        true => self.derive_name(step, name, value_of(entry)),
+                        false => {
+                            let known = values.iter().map(|(set, _)| set.as_str());
+                            self.unknown(entry, "name", did_you_mean(name, known));
+                        }
                     }
                 }
             }
         }
+        let may_have_left = status == json!(StepStatus::Completed) && field("result").is_none();
+        self.listed.insert(step, may_have_left);
         let mut given =
             json!({"status": status, "error": error, "attempts": field("attempts").unwrap_or(json!(1))});
         if let Some(result) = field("result") {
@@ -256,6 +320,7 @@ impl Reader<'_> {
         };
         let given = json!({"status": StepStatus::Failed, "error": error, "attempts": 1});
         self.file.context.steps.entry(step).or_insert_with(|| given.into());
+        self.file.context.errors.insert(step, error.into());
     }
 
     fn step_of(&mut self, entry: &Entry) -> Option<StepIx> {

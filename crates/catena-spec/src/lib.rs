@@ -28,13 +28,13 @@ mod textmap;
 
 pub use cases::{
     Case, CaseFile, Expect, Given, GivenCancel, GivenFailure, GivenSignal, GivenStep, Placed, check_cases,
-    step_meant,
+    is_asked, step_meant, unknown_part,
 };
 pub use check::{Checked, check, has_structure};
 pub use code::{Code, explain};
 #[cfg(feature = "concurrency")]
 pub use concurrency::{Concurrency, Language, concurrency};
-pub use context::{ContextFile, check_context, names_of};
+pub use context::{ContextFile, check_context, context_object, names_of};
 pub use duration::duration_ms;
 pub use files::{Files, NoFiles, StepFile};
 pub use lower::{cron, zone};

@@ -27,6 +27,8 @@ pub(crate) struct Promised {
     /// Starts of parts.
     pub(crate) starts: Vec<(usize, ExecutionId)>,
     pub(crate) cancels: BTreeSet<ExecutionId>,
+    /// How many signals.
+    pub(crate) signals: BTreeMap<ExecutionId, usize>,
 }
 
 /// Looks at all that is stored.
@@ -170,10 +172,19 @@ impl Verdict {
             }
         }
         for part in (0..parts.len()).filter(|part| parts[*part].key.is_some()) {
-            let ids: BTreeSet<ExecutionId> =
-                promised.starts.iter().filter(|(of, _)| *of == part).map(|(_, id)| *id).collect();
+            let answered = promised.starts.iter().filter(|(of, _)| *of == part).map(|(_, id)| *id);
+            let version = &parts[part].version.digest;
+            let stored = known.iter().filter(|(_, state)| state.version() == version).map(|(id, _)| *id);
+            let ids: BTreeSet<ExecutionId> = answered.chain(stored).collect();
             if ids.len() > 1 {
-                self.breach("1", format!("one key was answered with executions {ids:?}"));
+                self.breach("1", format!("executions {ids:?} have one key"));
+            }
+        }
+        for (id, count) in &promised.signals {
+            let entries = store.journal(*id, 0).unwrap_or_default();
+            let is_there = |entry: &&Entry| matches!(entry.event, Event::SignalReceived { .. });
+            if entries.iter().filter(is_there).count() < *count {
+                self.breach("1", format!("a signal to execution {id} was acknowledged, and is not there"));
             }
         }
         for id in &promised.cancels {

@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use catena_core::{
-    ExecutionId, Timestamp,
-    event::Resolution,
+    Event, ExecutionId, Timestamp,
+    event::{Resolution, Trigger},
     state::Question,
     status::{ExecutionStatus, ScheduleStatus},
 };
@@ -118,6 +118,8 @@ struct World {
     troubles_left: u64,
     /// When the disk works again.
     disk_until: Option<Duration>,
+    /// Until then nothing is written, rather than nothing read.
+    is_refusing: bool,
     violations: Vec<Violation>,
     trace: Vec<String>,
     happenings: u64,
@@ -162,6 +164,7 @@ impl World {
             answers: Arc::new(Mutex::new(Answers { of_parts, ..Answers::default() })),
             troubles_left: random.below(9),
             disk_until: None,
+            is_refusing: false,
             random,
             violations: Vec::new(),
             trace: Vec::new(),
@@ -218,7 +221,7 @@ impl World {
 
     fn open(&mut self) -> Result<()> {
         let store = Arc::new(QueuedStore::new(Arc::clone(&self.sqlite)));
-        store.set_refusing(self.disk_until.is_some());
+        store.set_refusing(self.disk_until.is_some() && self.is_refusing);
         let (is_cut, fuse) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(-1)));
         let link = Link {
             helper: Arc::clone(&self.helper),
@@ -408,11 +411,15 @@ impl World {
     fn say(&mut self, execution: ExecutionId, command: InboxCommand) {
         let answers = Arc::clone(&self.answers);
         let is_cancel = matches!(command, InboxCommand::Cancel { .. });
+        let is_signal = matches!(command, InboxCommand::Signal { .. });
         let reply = move |told: Result<(), catena_engine::Error>| {
             let mut answers = lock(&answers);
             answers.lines.push(format!("execution {execution} answers: {told:?}"));
             if is_cancel && told.is_ok() {
                 answers.promised.cancels.insert(execution);
+            }
+            if is_signal && told.is_ok() {
+                *answers.promised.signals.entry(execution).or_default() += 1;
             }
         };
         self.running().engine.tell(execution, command, Actor::new("somebody"), reply);
@@ -438,7 +445,7 @@ impl World {
         self.clock.advance(at.saturating_sub(self.clock.passed()));
         self.note("time passes");
         if self.disk_until.is_some_and(|until| until <= at) {
-            self.disk_until = None;
+            (self.disk_until, self.is_refusing) = (None, false);
             self.running().store.set_refusing(false);
             self.running().store.set_blind(false);
             self.note("the disk works again");
@@ -462,19 +469,19 @@ impl World {
             Trouble::DiskRefuses => {
                 self.note("the disk takes nothing");
                 self.running().store.set_refusing(true);
-                self.fail_disk();
+                self.fail_disk(true);
             }
             Trouble::DiskLies => {
                 self.note("the disk takes what it says it does not");
                 let waiting = self.running().store.waiting();
                 self.running().store.write(waiting, Writing::Unsaid);
                 self.running().store.set_refusing(true);
-                self.fail_disk();
+                self.fail_disk(true);
             }
             Trouble::DiskBlind => {
                 self.note("the disk gives nothing");
                 self.running().store.set_blind(true);
-                self.fail_disk();
+                self.fail_disk(false);
             }
             Trouble::ClockSet => {
                 let by = i64::try_from(self.random.below(7_200_000_000)).unwrap_or(0) - 3_600_000_000;
@@ -492,7 +499,8 @@ impl World {
         Ok(())
     }
 
-    fn fail_disk(&mut self) {
+    fn fail_disk(&mut self, refuses: bool) {
+        self.is_refusing |= refuses;
         let lasts = Duration::from_millis(1 + self.random.below(3_000));
         self.disk_until = Some(self.clock.passed() + lasts);
     }
@@ -517,7 +525,10 @@ impl World {
         if with_power {
             self.first_of_boot = self.sqlite.lease().context("it was opened for writing")?;
         }
-        self.disk_until = None;
+        // A disk that takes nothing does so after a restart; one that gives nothing lets no engine come up.
+        if !self.is_refusing {
+            self.disk_until = None;
+        }
         self.open()
     }
 
@@ -560,8 +571,22 @@ impl World {
     }
 
     /// What a person has answered has an end of its own, and so has who called it.
-    fn forget_end_of(&mut self, _execution: ExecutionId) {
-        self.plan.parts.iter_mut().for_each(|part| part.has_one_end = false);
+    fn forget_end_of(&mut self, execution: ExecutionId) {
+        let mut of = Some(execution);
+        while let Some(id) = of {
+            let version = self.sqlite.execution(id).ok().flatten().map(|row| row.version);
+            for part in &mut self.plan.parts {
+                part.has_one_end &= version.as_ref() != Some(&part.version.digest);
+            }
+            let entries = self.sqlite.journal(id, 0).unwrap_or_default();
+            of = match entries.first().map(|entry| &entry.event) {
+                Some(Event::ExecutionCreated {
+                    trigger: Trigger::Call { parent, .. } | Trigger::Undo { parent, .. },
+                    ..
+                }) => Some(*parent),
+                _ => None,
+            };
+        }
     }
 
     fn end(mut self) -> Result<Report> {

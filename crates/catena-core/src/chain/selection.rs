@@ -29,10 +29,12 @@ impl Chain {
         loop {
             let block = self.step(at).block;
             left_out.extend(self.beside(block, at, part));
-            match self.owner(block) {
-                Some(owner) => at = owner,
-                None => break,
-            }
+            let Some(owner) = self.owner(block) else { break };
+            // What runs side by side with it neither leads to it nor follows it.
+            let beside = self.step(owner).work.blocks();
+            let others = beside.iter().filter(|other| **other != block && beside.contains(&block));
+            left_out.extend(others.flat_map(|other| self.block(*other).steps.iter().copied()));
+            at = owner;
         }
         left_out.sort_unstable();
         left_out

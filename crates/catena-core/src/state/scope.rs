@@ -322,7 +322,7 @@ impl State {
     }
 
     /// What was given for a step that is left out or was not come to.
-    fn given_step(&self, visit: Option<VisitNo>, step: StepIx) -> Option<&Value> {
+    pub(crate) fn given_step(&self, visit: Option<VisitNo>, step: StepIx) -> Option<&Value> {
         let given = self.selection().context.steps.get(&step)?;
         let left_out = VisitPhase::Ended(VisitEnd::Skipped(SkipReason::LeftOut));
         visit.is_none_or(|no| self.visit(no).phase == left_out).then_some(given)
@@ -351,12 +351,20 @@ impl State {
         Value::object(there)
     }
 
+    /// Failures that were given as let pass, of steps that have not run here.
+    pub fn given_errors(&self) -> impl Iterator<Item = (StepIx, Value)> {
+        self.selection().context.errors.iter().filter_map(|(step, error)| {
+            let left_out = VisitPhase::Ended(VisitEnd::Skipped(SkipReason::LeftOut));
+            let has_run = self.visits().any(|(_, visit)| visit.step == *step && visit.phase != left_out);
+            (!has_run).then(|| (*step, error.clone()))
+        })
+    }
+
     /// Failures that were let pass, by step id; those that were given come first.
     pub fn errors(&self) -> serde_json::Map<String, serde_json::Value> {
-        let given = self.selection().context.steps.iter().filter_map(|(step, value)| {
-            let error = value.get("error").filter(|error| !error.is_null())?;
-            Some((self.chain.step(*step).id.as_str().to_owned(), error.as_json().clone()))
-        });
+        let given = self
+            .given_errors()
+            .map(|(step, error)| (self.chain.step(step).id.as_str().to_owned(), error.as_json().clone()));
         let own = self.record.passed.iter().map(|no| {
             let failure = self.visit(*no).failure().map(Failure::to_value);
             let failure = failure.map_or(serde_json::Value::Null, |failure| failure.as_json().clone());

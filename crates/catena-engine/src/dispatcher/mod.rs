@@ -86,8 +86,8 @@ pub(crate) struct Dispatcher {
     hot: HashMap<ExecutionId, State>,
     /// Those that the store has not accepted yet, because their key may have been used: nothing of them starts, and
     /// their version may never be stored.
-    unaccepted: HashMap<ExecutionId, Arc<Version>>,
-    loading: HashMap<ExecutionId, Vec<Deferred>>,
+    unaccepted: HashMap<ExecutionId, Option<Arc<Version>>>,
+    loading: BTreeMap<ExecutionId, Vec<Deferred>>,
     postponed: Postponed,
     /// Those for which large values are being read.
     reading: HashSet<ExecutionId>,
@@ -128,7 +128,7 @@ impl Dispatcher {
             inputs,
             hot: HashMap::new(),
             unaccepted: HashMap::new(),
-            loading: HashMap::new(),
+            loading: BTreeMap::new(),
             postponed: Postponed::default(),
             reading: HashSet::new(),
             timers: BTreeSet::new(),
@@ -220,6 +220,7 @@ impl Dispatcher {
             // What is unfinished is asked for again when the store takes commits.
             Input::Call { .. } | Input::LookedUp { .. } | Input::StopChild { .. } | Input::Later { .. }
                 if self.outage.is_some() => {}
+            Input::Later { .. } if self.stopped.is_some() => {}
             Input::Later { wanted } => self.postponed.read_again(wanted, self.shared.clock.passed()),
             Input::Call { caller, news } => self.call_news(caller, news),
             Input::LookedUp { execution, visit, found } => self.looked_up(execution, visit, found),
@@ -269,7 +270,7 @@ impl Dispatcher {
             return reply(Err(Error::Conflict(no_room(&version.chain, &running))));
         }
         let is_known = is_known && self.schedules.is_still_known(&version);
-        if key.is_none() {
+        if key.is_none() && !is_known {
             self.schedules.stored(&version);
         }
         let mut records: Vec<Record> = blobs.into_iter().map(Record::Value).collect();
@@ -302,7 +303,7 @@ impl Dispatcher {
         // Until the store has said that the key is new, no attempt may run.
         let slots = if key.is_some() { Offer::default() } else { self.slots.offer(execution, None) };
         if key.is_some() {
-            self.unaccepted.insert(execution, Arc::clone(&version));
+            self.unaccepted.insert(execution, (!is_known).then(|| Arc::clone(&version)));
         }
         let outside = self.outside(slots);
         let now = outside.now;
@@ -592,7 +593,7 @@ impl Dispatcher {
 
     /// The store has taken a start with a new key: now it may run.
     fn accepted(&mut self, execution: ExecutionId) {
-        if let Some(version) = self.unaccepted.remove(&execution) {
+        if let Some(Some(version)) = self.unaccepted.remove(&execution) {
             self.schedules.stored(&version);
         }
         if let Some(state) = self.hot.get(&execution) {

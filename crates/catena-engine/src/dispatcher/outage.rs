@@ -47,12 +47,12 @@ impl Dispatcher {
     /// Nothing is accepted from here on, and what is in memory is not trusted.
     pub(super) fn suspend(&mut self, error: StoreError) {
         (self.shared.notify)(&Notice::Suspended { why: error.to_string(), is_disk_full: is_full(&error) });
-        let waiting = std::mem::take(&mut self.loading);
+        let (waiting, postponed) = (std::mem::take(&mut self.loading), self.postponed.take_all());
         let hosting = self.schedules.hosting;
         let look_at = self.shared.clock.passed() + LOOK_AGAIN;
         self.outage = Some(Outage { error, cancels: Vec::new(), hosting, is_looking: false, look_at });
         self.forget_all();
-        for (execution, deferred) in waiting {
+        for (execution, deferred) in postponed.into_iter().chain(waiting) {
             for deferred in deferred {
                 self.defer_in_outage(execution, deferred);
             }

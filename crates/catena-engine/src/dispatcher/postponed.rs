@@ -1,9 +1,6 @@
 //! What could not be read for a moment: nobody asks for it again, so it is asked for again here.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use catena_core::ExecutionId;
 
@@ -18,7 +15,7 @@ pub(super) struct Postponed {
     /// By when, in time that passes, and in which order they came.
     due: BTreeMap<(Duration, u64), Due>,
     /// What executions are to be told when they can be read.
-    deferred: HashMap<ExecutionId, Vec<Deferred>>,
+    deferred: BTreeMap<ExecutionId, Vec<Deferred>>,
     count: u64,
 }
 
@@ -33,8 +30,19 @@ impl Postponed {
     }
 
     pub(super) fn keep(&mut self, execution: ExecutionId, deferred: Vec<Deferred>, passed: Duration) {
-        self.deferred.entry(execution).or_default().extend(deferred);
-        self.put(Due::Execution(execution), passed);
+        let kept = self.deferred.entry(execution).or_default();
+        // To go on once is enough, and so is to look at it once.
+        let goes_on = kept.iter().any(|deferred| matches!(deferred, Deferred::Advance));
+        kept.extend(deferred.into_iter().filter(|one| !(goes_on && matches!(one, Deferred::Advance))));
+        let is_due = self.due.values().any(|due| matches!(due, Due::Execution(of) if *of == execution));
+        if !is_due {
+            self.put(Due::Execution(execution), passed);
+        }
+    }
+
+    /// All that executions were to be told.
+    pub(super) fn take_all(&mut self) -> BTreeMap<ExecutionId, Vec<Deferred>> {
+        std::mem::take(&mut self.deferred)
     }
 
     fn put(&mut self, due: Due, passed: Duration) {

@@ -184,17 +184,19 @@ struct ContextDto {
     names: BTreeMap<String, Json>,
     variables: BTreeMap<String, Json>,
     steps: Vec<(StepIx, Json)>,
+    errors: Vec<(StepIx, Json)>,
     items: Vec<(StepIx, Vec<Json>)>,
 }
 
 impl From<GivenContext> for ContextDto {
     fn from(context: GivenContext) -> Self {
         let plain = |value: Value| value.as_json().clone();
-        let GivenContext { names, variables, steps, items } = context;
+        let GivenContext { names, variables, steps, errors, items } = context;
         Self {
             names: names.into_iter().map(|(name, value)| (name, plain(value))).collect(),
             variables: variables.into_iter().map(|(name, value)| (name, plain(value))).collect(),
             steps: steps.into_iter().map(|(step, value)| (step, plain(value))).collect(),
+            errors: errors.into_iter().map(|(step, value)| (step, plain(value))).collect(),
             items: items
                 .into_iter()
                 .map(|(step, items)| (step, items.into_iter().map(plain).collect()))
@@ -205,11 +207,12 @@ impl From<GivenContext> for ContextDto {
 
 impl From<ContextDto> for GivenContext {
     fn from(dto: ContextDto) -> Self {
-        let ContextDto { names, variables, steps, items } = dto;
+        let ContextDto { names, variables, steps, errors, items } = dto;
         Self {
             names: names.into_iter().map(|(name, json)| (name, json.into())).collect(),
             variables: variables.into_iter().map(|(name, json)| (name, json.into())).collect(),
             steps: steps.into_iter().map(|(step, json)| (step, json.into())).collect(),
+            errors: errors.into_iter().map(|(step, json)| (step, json.into())).collect(),
             items: items
                 .into_iter()
                 .map(|(step, items)| (step, items.into_iter().map(Value::from).collect()))

@@ -1,7 +1,7 @@
 //! `catena eval`: what an expression or a template gives, in an execution or with a context that is given. Nothing is
 //! run or stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catena_core::{
     ExecutionId, Failure as StepFailure, Value,
@@ -9,11 +9,15 @@ use catena_core::{
     template::{Part, ScanError, Template},
 };
 use catena_engine::{Clock, SystemClock};
-use catena_spec::{did_you_mean, language::PROVIDED_NAMES, names_of};
+use catena_spec::{
+    did_you_mean,
+    language::{PROVIDED_NAMES, Since},
+    names_of,
+};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::{moment::Moment, params, ps::execution_id};
+use super::{context, moment::Moment, params, ps::execution_id};
 use crate::{
     args::Format,
     document::SCHEMA,
@@ -42,7 +46,7 @@ pub(crate) struct EvalArgs {
     /// As this step saw them when it was last entered: an address, an id or a name
     #[arg(long, value_name = "STEP", requires = "execution")]
     at: Option<String>,
-    /// Names in place of an execution's: a JSON object, or @FILE
+    /// Names in place of an execution's: an object in JSON or YAML, or @FILE
     #[arg(long, value_name = "OBJECT", conflicts_with = "execution")]
     context: Option<String>,
     /// Read it as text with expressions in braces, also where it is an expression
@@ -54,7 +58,7 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: &EvalArgs, locate: impl Fn() -> Result<Locations, Failure>) -> Result<Code, Failure> {
-    let text = params::given(&args.expression, "EXPR")?.to_text();
+    let text = params::text(&args.expression, "EXPR")?;
     let text = text.trim_end_matches('\n');
     let value = match args.execution {
         Some(id) => {
@@ -91,13 +95,16 @@ pub(crate) fn run(args: &EvalArgs, locate: impl Fn() -> Result<Locations, Failur
 impl EvalArgs {
     fn names(&self) -> Result<BTreeMap<String, Value>, Failure> {
         let Some(text) = &self.context else { return Ok(BTreeMap::new()) };
-        match params::given_json(text, "--context")?.as_json() {
-            Json::Object(names) => {
-                Ok(names.iter().map(|(name, json)| (name.clone(), Value::from(json.clone()))).collect())
+        let given = context::object(text)?;
+        let mut names = BTreeMap::new();
+        // What `ps context` prints has its names in these.
+        for part in ["variables", "params", "results", "names"] {
+            if let Some(Json::Object(part)) = given.get(part) {
+                names.extend(part.iter().map(|(name, json)| (name.clone(), Value::from(json.clone()))));
             }
-            _ => Err(Failure::new(Code::Usage, "`--context` is no JSON object: values have names there")
-                .next("--context '{\"name\": value}', or --context @FILE")),
         }
+        names.extend(given.into_iter().map(|(name, json)| (name, Value::from(json))));
+        Ok(names)
     }
 
     fn print(&self, expression: &str, value: &Json) -> Result<(), Failure> {
@@ -120,7 +127,8 @@ impl EvalArgs {
 /// An expression where the text is one, else a template. One enclosing pair of braces is dropped, as in `when`.
 fn read(text: &str, is_template: bool, known: &[String]) -> Result<Template, Failure> {
     let is_known = |name: &str| {
-        known.iter().any(|known| known == name) || PROVIDED_NAMES.iter().any(|(known, _)| *known == name)
+        let provided = |(known, since): &(&str, Since)| *known == name && *since == Since::Now;
+        known.iter().any(|known| known == name) || PROVIDED_NAMES.iter().any(provided)
     };
     let bare = bare(text);
     let parsed = Expr::parse(bare);
@@ -159,9 +167,10 @@ fn expect_known(expr: &Expr, known: &[String], is_known: &dyn Fn(&str) -> bool) 
 }
 
 fn unknown(name: &str, known: &[String]) -> Failure {
-    let all = known.iter().map(String::as_str).chain(PROVIDED_NAMES.iter().map(|(name, _)| *name));
-    let help = did_you_mean(name, all.clone()).unwrap_or_else(|| {
-        let all: Vec<&str> = all.collect();
+    let provided = PROVIDED_NAMES.iter().filter(|(_, since)| *since == Since::Now).map(|(name, _)| *name);
+    let all: BTreeSet<&str> = known.iter().map(String::as_str).chain(provided).collect();
+    let help = did_you_mean(name, all.iter().copied()).unwrap_or_else(|| {
+        let all: Vec<&str> = all.iter().copied().collect();
         format!("one of {}", all.join(", "))
     });
     Failure::new(Code::Usage, format!("unknown name `{name}`")).next(help)

@@ -33,7 +33,7 @@ impl Moment {
     pub(super) fn of(locations: &Locations, id: ExecutionId, at: Option<&str>) -> Result<Self, Failure> {
         let reader = hosting::reader(locations)?;
         let id = hosting::resolve(&reader, id)?;
-        let (state, entries) = read_state(&reader, id).map_err(|_| hosting::unknown(id))?;
+        let (state, entries) = read_state(&reader, id)?;
         let Some(at) = at else {
             let now = match (state.has_ended(), entries.last()) {
                 (true, Some(last)) => last.at,
@@ -99,10 +99,13 @@ fn entry_of(state: &State, entries: &[Entry], at: &str) -> Result<(VisitNo, usiz
     let visit = match by_address {
         Some(visit) => visit,
         None => {
-            let step = step_named(state.chain(), at)?;
+            let by_address = state.chain().step_of_address(at).filter(|_| at.contains(['/', '[', '~']));
+            let step = by_address.map_or_else(|| step_named(state.chain(), at), Ok)?;
+            // An address means its visit and no other.
+            let of_address = by_address.is_some();
             let of_step = |(no, visit): (VisitNo, _)| {
                 let visit: &catena_core::state::Visit = visit;
-                (visit.step == step).then_some(no)
+                (visit.step == step && !of_address).then_some(no)
             };
             state.visits().filter_map(of_step).last().ok_or_else(|| {
                 let id = state.id();

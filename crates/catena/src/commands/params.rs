@@ -173,6 +173,13 @@ pub(super) fn given_for(text: &str, schema: Option<&Json>, option: &str) -> Resu
     }
 }
 
+/// A text of the command line as it stands there; `@FILE` is a file's.
+pub(super) fn text(text: &str, what: &str) -> Result<String, Failure> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    let next = format!("{what}, or @FILE with a text file");
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error).next(next))
+}
+
 /// The same where a file holds JSON, or text.
 pub(super) fn given_json(text: &str, option: &str) -> Result<Value, Failure> {
     match given(text, option)? {

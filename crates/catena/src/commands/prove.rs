@@ -76,6 +76,10 @@ pub(crate) fn run(
         Format::Text => tell(args, &chain, &proof, case)?,
         Format::Json | Format::Jsonl => output::json(&document(&chain, &proof, case))?,
     }
+    if proof.histories == 0 {
+        let message = "the budget was over before anything was looked at";
+        return Err(Failure::new(Code::Failed, message).next("catena prove CHAIN --budget 60s"));
+    }
     Ok(if proof.counterexamples.is_empty() { Code::Completed } else { Code::Failed })
 }
 

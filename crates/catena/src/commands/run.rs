@@ -141,12 +141,13 @@ fn dry_run(args: &RunArgs) -> Result<Code, Failure> {
         }
         return Err(args.refused(&definition, &Refusal::Wrong));
     }
+    let mut wrong = Vec::new();
     if let Some(chain) = &definition.checked.chain
         && args.has_params()
-        && let Err(failure) = args.all_params(chain)
+        && let Err(failure) = args.all_params(chain, &mut wrong)
     {
         if args.output != Format::Text {
-            let problems = [definition.problems(), ProblemEntry::of_failure(&failure, None)].concat();
+            let problems = [definition.problems(), wrong, ProblemEntry::of_failure(&failure, None)].concat();
             output::json(&ExecutionDocument::of_problems(problems))?;
         }
         return Err(failure);
@@ -181,7 +182,7 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
     }
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let (part, pins) = (args.part(&version.chain)?, pins::read(&args.pin, &version.chain)?);
-    let ContextFile { params, context } = args.context(&version.chain, part)?;
+    let ContextFile { params, context } = args.context(&version.chain, part, problems)?;
     let params = params::read_over(params, args.input.as_deref(), &args.set, &version.chain)?;
     let once = args.once || part.is_some() || !pins.is_empty();
     let locations = Locations::find(place)?;
@@ -239,18 +240,27 @@ impl RunArgs {
         Ok(Some(part))
     }
 
-    fn context(&self, chain: &Chain, part: Option<Part>) -> Result<ContextFile, Failure> {
+    fn context(
+        &self,
+        chain: &Chain,
+        part: Option<Part>,
+        problems: &mut Vec<ProblemEntry>,
+    ) -> Result<ContextFile, Failure> {
         let (Some(text), Some(part)) = (&self.context, part) else { return Ok(ContextFile::default()) };
         let (Part::Only(step) | Part::From(step) | Part::To(step)) = part;
-        context::read(text, chain, Some(step))
+        context::read(text, chain, Some(step), problems).map(|given| given.without_own(chain))
     }
 
     fn has_params(&self) -> bool {
         self.input.is_some() || !self.set.is_empty() || self.context.is_some()
     }
 
-    fn all_params(&self, chain: &Chain) -> Result<BTreeMap<String, Value>, Failure> {
-        let given = self.context(chain, self.part(chain)?)?.params;
+    fn all_params(
+        &self,
+        chain: &Chain,
+        problems: &mut Vec<ProblemEntry>,
+    ) -> Result<BTreeMap<String, Value>, Failure> {
+        let given = self.context(chain, self.part(chain)?, problems)?.params;
         params::read_over(given, self.input.as_deref(), &self.set, chain)
     }
 

@@ -15,6 +15,12 @@ const NAMED_MAX: usize = 10;
 pub(super) fn step_named(chain: &Chain, name: &str) -> Result<StepIx, Failure> {
     let by_name = || chain.steps().find(|(_, step)| step.name == name).map(|(ix, _)| ix);
     chain.step_by_id(name).or_else(by_name).ok_or_else(|| {
+        let is_address = name.contains(['/', '[', '~']);
+        if let Some(step) = chain.step_of_address(name).filter(|_| is_address) {
+            let id = &chain.step(step).id;
+            let message = format!("`{name}` is the address of one visit, and here a step is meant");
+            return Failure::new(Code::Usage, message).next(format!("the step's id, `{id}`: all its visits"));
+        }
         let message = format!("chain `{}` has no step `{name}`", chain.name);
         let failure = Failure::new(Code::NotFound, message);
         let ids = || chain.steps().map(|(_, step)| step.id.as_str());

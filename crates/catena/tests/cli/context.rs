@@ -135,6 +135,7 @@ fn an_expression_is_evaluated_where_a_step_stood() {
     gives("steps.one.result", &here, "n=3 sum=20");
     gives("'a {b}'", &here, "a {b}");
     gives("goods", &["--execution", "2", "--template"], "goods");
+    gives("\"1 + 1\"", &here, "1 + 1");
     gives("{secrets.KEY}", &here, "***");
     gives("Bearer {secrets.KEY}", &here, "Bearer ***");
     gives("price * 1.5", &["--context", "{\"price\": 3}"], "4.5");
@@ -152,7 +153,7 @@ fn an_expression_is_evaluated_where_a_step_stood() {
     refused("sum", &["--execution", "2", "--at", "fetch"], 1, "`sum` is not defined");
     refused("secrets.KEY | upper", &here, 2, "a secret must stand alone");
     refused("1", &["--execution", "99"], 4, "there is no execution 99");
-    refused("a", &["--context", "[1]"], 2, "`--context` is no JSON object");
+    refused("a", &["--context", "[1]"], 2, "a context is an object, and this is a list");
     assert_eq!(place.json(&["ps", "ls", "-o", "json"])["executions"].as_array().unwrap().len(), 1);
 }
 
@@ -235,4 +236,116 @@ steps:
     assert!(place.run(&["ps", "logs", "5"]).out.contains("back with one"));
     assert_eq!(place.run(&["ps", "events", "5"]).code, 0);
     assert_eq!(place.run(&["doctor"]).code, 0);
+}
+
+/// Results of loops, of two steps under one name, and of branches: what is printed can be given back as it is.
+#[test]
+fn an_unchanged_context_changes_nothing() {
+    let place = Place::new();
+    let text = "\
+name: many
+params: {yes: {type: boolean, default: true}}
+steps:
+- id: each
+  for_each:
+    items: [1, 2, 3]
+    as: i
+    max_parallel: 1
+    steps: [{id: sq, set: {q: '{i * i}'}}, {id: b, command: [echo, 'b{q}'], output_key: b}]
+  output_key: bs
+- id: both
+  parallel:
+    branches:
+      left: [{id: l, command: [echo, left], output_key: answer}]
+      right: [{id: r, command: [echo, right], output_key: answer}]
+- {id: deploy, when: 'yes', command: [echo, deployed], output_key: outcome}
+- {id: keep, when: 'not yes', command: [echo, kept], output_key: outcome}
+output: {bs: '{bs}', outcome: '{outcome}'}
+";
+    place.write("many.yaml", text);
+    assert_eq!(place.run(&["run", "many.yaml"]).code, 0);
+    place.write("same.json", &place.run(&["ps", "context", "2"]).out);
+    for (id, args) in [("2", &["--only", "b"][..]), ("2", &["--from", "deploy"]), ("3", &["--from", "keep"])]
+    {
+        let done = place.run(&[&["ps", "rerun", id, "--context", "@same.json"], args].concat());
+        assert_eq!(done.code, 0, "{args:?} {}", done.err);
+        assert!(!done.err.contains("changed"), "{args:?} {}", done.err);
+        assert_eq!(done.out, "{\"bs\":[\"b1\",\"b4\",\"b9\"],\"outcome\":\"deployed\"}\n", "{args:?}");
+    }
+    assert_eq!(place.run(&["run", "many.yaml", "--only", "keep", "--context", "@same.json"]).code, 0);
+}
+
+#[test]
+fn a_rerun_of_a_part_is_of_that_part_and_of_its_version() {
+    let place = Place::new();
+    let text = "\
+name: part
+steps:
+- {id: pay, command: [touch, paid], output_key: pay}
+- id: both
+  parallel:
+    branches:
+      left: [{id: mail, command: [sh, -c, 'echo v1 $0; test $0 = real', '{pay}'], output_key: mail}]
+      right: [{id: other, command: [touch, other]}]
+- {id: ship, command: [touch, shipped]}
+";
+    place.write("part.yaml", text);
+    let done = place.run(&["run", "part.yaml", "--only", "mail", "--context", "{pay: fake}"]);
+    assert_eq!(done.code, 1, "{}", done.err);
+    for args in [&[][..], &["--from", "mail"], &["--only", "mail"]] {
+        let done = place.run(&[&["ps", "rerun", "2"], args].concat());
+        assert_eq!(done.code, 1, "{}", done.err);
+        assert!(place.run(&["ps", "logs", "2"]).out.contains("v1 fake"));
+    }
+    assert!(["paid", "other", "shipped"].iter().all(|file| !place.path(file).exists()), "nothing else ran");
+
+    place.write("part.yaml", &text.replace("v1", "v2"));
+    let done = place.run(&["run", "part.yaml", "--only", "mail", "--context", "{pay: real}"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(place.run(&["ps", "rerun", "2"]).code, 1);
+    let source = place.run(&["chain", "show", "part", "--source"]).out;
+    assert!(source.contains("v2"), "an old version is run again, and stays old: {source}");
+    // The step of a person who asks for what was left out runs, with all behind it.
+    assert_eq!(place.run(&["ps", "rerun", "2", "--from", "pay"]).code, 1);
+    assert!(place.path("paid").exists());
+}
+
+#[test]
+fn code_sees_the_context_that_is_given() {
+    let place = Place::new();
+    let text = "\
+name: code
+variables: {vat: 2}
+steps:
+- {id: fetch, shell: echo 1, output_key: goods}
+- {id: look, shell: 'cat $CATENA_CONTEXT', parse: json, output_key: seen}
+output: [\"{seen.results.goods}\", \"{seen.variables.vat}\", \"{seen.errors}\"]
+";
+    place.write("code.yaml", text);
+    let context = "{goods: {price: 3}, variables: {vat: 7}, errors: {fetch: it broke}}";
+    let done = place.run(&["run", "code.yaml", "--only", "look", "--context", context]);
+    let expected =
+        "[{\"price\":3},7,{\"shell\":{\"type\":\"failed\",\"message\":\"it broke\",\"detail\":null}}]\n";
+    assert_eq!(done.out, expected, "{}", done.err);
+}
+
+#[test]
+fn a_large_result_of_a_set_step_keeps_its_names() {
+    let place = shop();
+    assert_eq!(place.run(&["run", "shop.yaml"]).code, 0);
+    place.write("big.json", &format!("{{\"sum\": \"{}\"}}", "x".repeat(100_000)));
+    for args in [
+        &["run", "shop.yaml", "--only", "one", "--context", "{n: 1}"][..],
+        &["ps", "rerun", "2", "--from", "mail"],
+    ] {
+        let done = place.run(&[args, &["--pin", "total=@big.json"]].concat());
+        assert_eq!(done.code, 0, "{}", done.err);
+    }
+    let refused = |pin: &str, told: &str| {
+        let done = place.run(&["ps", "rerun", "2", "--pin", pin]);
+        assert!(done.code == 2 && done.err.contains(told), "{pin}: {}", done.err);
+    };
+    refused("total={\"smu\": 1}", "step `total` sets no `smu`");
+    refused("total=5", "step `total` sets names");
+    refused("each[1]/one=5", "is the address of one visit, and here a step is meant");
 }

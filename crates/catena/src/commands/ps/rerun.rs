@@ -8,7 +8,7 @@ use std::{
 };
 
 use catena_core::{
-    ExecutionId, State, StepIx, Value,
+    ExecutionId, State, StepIx, Value, VisitNo,
     rerun::{Again, Rerun},
 };
 use catena_engine::{Clock, Reach, StartRequest, SystemClock, plan_rerun, read_state, results_to_drop};
@@ -91,15 +91,33 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
     let version = Arc::new(reader.version(&digest)?);
     let edits = edits::of(args, &reader, locations, &state, &version)?;
     tell_edits(&edits, &version);
+    let pins = edits.pins;
     let params = params_of(args, &reader, &state, &version, edits.params)?;
     let request = StartRequest {
         rerun: Some((args.id, again)),
-        pins: edits.pins,
+        pins: pins.clone(),
         context: edits.context,
         ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
     };
     let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())?;
-    plan.kept.retain(|no| !dropped.contains(state.address(*no).as_str()));
+    let given = |step: StepIx| {
+        let id = state.chain().step(step).id.as_str();
+        let here = version.chain.step_by_id(id);
+        here.is_some_and(|here| pins.iter().any(|(pinned, _)| version.chain.stands_in(here, *pinned)))
+    };
+    let is_own = |no: &VisitNo| {
+        let id = state.step_of(*no).id.as_str();
+        version.chain.step_by_id(id).is_some_and(|here| pins.iter().any(|(pinned, _)| *pinned == here))
+    };
+    // What stands in a block whose result is given is not come to.
+    plan.kept.retain(|no| {
+        let is_inside = given(state.visit(*no).step) && !is_own(no);
+        !dropped.contains(state.address(*no).as_str()) && !is_inside
+    });
+    for (step, value) in &pins {
+        let before = state.chain().step_by_id(version.chain.step(*step).id.as_str());
+        plan.pinned.extend(before.map(|before| (before, value.clone())));
+    }
     tell_plan(&state, &plan, &version);
     if args.dry_run {
         return Ok(Code::Completed);
@@ -160,14 +178,20 @@ fn tell_edits(edits: &Edits, version: &Version) {
     if !changed.is_empty() {
         talk!("changed: {}", named(&changed));
     }
+    if !edits.ignored.is_empty() {
+        talk!("not changed, since a rerun makes it anew: {}", named(&edits.ignored));
+    }
 }
 
 /// Which results are kept, and which steps run again.
 fn tell_plan(state: &State, plan: &Rerun, version: &Version) {
     let kept: Vec<String> = plan.kept.iter().map(|no| state.address(*no).to_string()).collect();
     talk!("kept: {}", named(&kept));
-    if !plan.pinned.is_empty() {
-        let pinned = plan.pinned.iter().map(|(step, _)| state.chain().step(*step).id.to_string());
+    let is_kept = |step: StepIx| plan.kept.iter().any(|no| state.visit(*no).step == step);
+    let pinned: BTreeSet<StepIx> =
+        plan.pinned.iter().map(|(step, _)| *step).filter(|step| !is_kept(*step)).collect();
+    if !pinned.is_empty() {
+        let pinned = pinned.iter().map(|step| state.chain().step(*step).id.to_string());
         talk!("pinned: {}", named(&pinned.collect::<Vec<_>>()));
     }
     talk!("again: {}", named(&runs_again(state, plan)));

@@ -125,7 +125,10 @@ pub(crate) fn run(args: &SimArgs, locate: impl Fn() -> Result<Locations, Failure
             let (fired, coverage) = calendar.run(plan.from.plus_ms(span_ms));
             show::calendar(args, &plan, &fired, &coverage)?;
             let codes = fired.iter().filter_map(|fired| fired.execution.as_ref());
-            let mut codes = codes.map(|ended| Code::of(ended.status, args.strictness()));
+            let mut codes = codes.map(|ended| match ended.ended_at {
+                Some(_) => Code::of(ended.status, args.strictness()),
+                None => Code::Waits,
+            });
             Ok(codes.find(|code| *code != Code::Completed).unwrap_or(Code::Completed))
         }
     }
@@ -152,7 +155,11 @@ impl SimArgs {
         given.retain(|name, _| chain.params.contains_key(name));
         let only = self.only.as_ref().map(|name| step_on_the_way(&chain, name)).transpose()?;
         let text = self.context.as_ref();
-        let said = text.map(|text| context::read(text, &chain, only)).transpose()?.unwrap_or_default();
+        let said = text
+            .map(|text| context::read(text, &chain, only, &mut Vec::new()))
+            .transpose()?
+            .unwrap_or_default();
+        let said = said.without_own(&chain);
         given.extend(said.params);
         let given = params::read_over(given, self.input.as_deref(), &self.set, &chain)?;
         let params = chain.resolve_params(given).map_err(catena_engine::Error::Params)?;

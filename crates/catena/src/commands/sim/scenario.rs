@@ -7,7 +7,7 @@ use catena_core::{
     event::Answer,
 };
 use catena_sim::{Outcome, Scenario, usual_failure};
-use catena_spec::step_meant;
+use catena_spec::{is_asked, step_meant, unknown_part};
 use catena_store::{Entry, Store, whole};
 
 use crate::{
@@ -106,6 +106,14 @@ fn key_of(chain: &Chain, word: &str) -> Result<(String, StepIx), Failure> {
         return step_named(chain, word).map(|ix| (word.to_owned(), ix));
     };
     let step = chain.step(ix);
+    if !is_asked(&step.work) {
+        let message = format!("step `{}` makes no attempts: what it comes to follows from the rest", step.id);
+        return Err(Failure::new(Code::Usage, message).next("the steps that stand in it, or come before it"));
+    }
+    if let Some(part) = unknown_part(chain, word) {
+        let message = format!("`{word}` is no address: the chain has no `{part}`");
+        return Err(Failure::new(Code::NotFound, message).next("an address such as a simulation prints it"));
+    }
     let key = if word == step.name { step.id.as_str() } else { word };
     Ok((key.to_owned(), ix))
 }

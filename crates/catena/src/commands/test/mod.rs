@@ -79,6 +79,13 @@ pub(crate) fn run(args: &TestArgs, locate: impl Fn() -> Result<Locations, Failur
     }
     let report = args.report();
     args.tell(&report)?;
+    if let Some(text) = &args.only
+        && report.code == Code::Completed
+        && report.files.iter().all(|file| file.cases.is_empty())
+    {
+        let message = format!("no case has `{text}` in its name");
+        return Err(Failure::new(Code::NotFound, message).next("catena test FILE, which names them"));
+    }
     Ok(report.code)
 }
 

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use catena_core::{Event, ExecutionId, State, Timestamp, Value, VisitNo, event::Answer, state::Phase};
+use catena_core::{
+    Event, ExecutionId, State, Timestamp, Value, VisitNo,
+    event::Answer,
+    state::{Phase, Selection},
+};
 use catena_engine::read_state;
 use catena_store::{Entry, Store, whole};
 use serde_json::{Map, Value as Json, json};
@@ -17,6 +21,14 @@ use crate::{
 pub(super) fn print(id: ExecutionId, locations: &Locations) -> Result<Code, Failure> {
     let reader = hosting::reader(locations)?;
     let (state, entries) = read_state(&reader, id).map_err(|_| hosting::unknown(id))?;
+    if state.selection() != &Selection::default() || state.adopted().from.is_some() {
+        let message = format!(
+            "execution {id} ran a part of its chain, or kept results of another one: a case of it would run all"
+        );
+        return Err(
+            Failure::new(Code::Conflict, message).next("catena test --from-execution, of a whole one")
+        );
+    }
     let case = json!({
         "name": format!("execution {id}: {}", state.status()),
         "given": given(&reader, &state, &entries)?,
