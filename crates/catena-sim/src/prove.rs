@@ -181,12 +181,14 @@ impl Explorer<'_> {
             Fault::Crash(_) | Fault::Order(_) => None,
         });
         let place = places.filter(|_| ending.standing.is_empty()).unwrap_or_default();
-        if self.sorts.insert((ending.status, ending.standing.clone(), place)) {
-            self.proof.counterexamples.push(Counterexample {
-                faults: faults.to_vec(),
-                path: path(&run.state),
-                ending,
-            });
+        let path = path(&run.state);
+        // What ran is the same: it was shown without a crash, or in another order.
+        let is_shown = self.proof.counterexamples.iter().any(|shown| {
+            shown.path == path
+                && (shown.ending.status, &shown.ending.standing) == (ending.status, &ending.standing)
+        });
+        if self.sorts.insert((ending.status, ending.standing.clone(), place)) && !is_shown {
+            self.proof.counterexamples.push(Counterexample { faults: faults.to_vec(), path, ending });
         }
     }
 }
