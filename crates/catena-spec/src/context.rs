@@ -202,6 +202,10 @@ impl Reader<'_> {
             self.param(entry);
         } else if chain.variables.contains_key(name) {
             self.variable(entry);
+        } else if let Some(step) = chain.step_by_id(name) {
+            // A step's id says the same as its result under `steps`.
+            self.result(step, &entry.value);
+            self.derive_names(step, &entry.value);
         } else {
             let known = names_of(chain);
             let help = did_you_mean(name, known.iter().map(String::as_str));
@@ -210,6 +214,26 @@ impl Reader<'_> {
                 known => Some(format!("the chain's names are {}", known.join(", "))),
             });
             self.unknown(entry, "name", help);
+        }
+    }
+
+    /// The names that a step gives to its result.
+    fn derive_names(&mut self, step: StepIx, result: &Node) {
+        let chain = self.chain;
+        if let Some(name) = &chain.step(step).output_key {
+            self.derive_name(step, name, Value::from(result.to_json()));
+        }
+        if let Work::Set { values } = &chain.step(step).work {
+            for entry in result.as_object().unwrap_or_default() {
+                let name = entry.key.text.as_str();
+                match values.iter().any(|(set, _)| set == name) {
+                    true => self.derive_name(step, name, value_of(entry)),
+                    false => {
+                        let known = values.iter().map(|(set, _)| set.as_str());
+                        self.unknown(entry, "name", did_you_mean(name, known));
+                    }
+                }
+            }
         }
     }
 
@@ -279,22 +303,7 @@ impl Reader<'_> {
         }
         if let Some(result) = entry.value.get("result") {
             self.result(step, &result.value);
-            let chain = self.chain;
-            if let Some(name) = &chain.step(step).output_key {
-                self.derive_name(step, name, value_of(result));
-            }
-            if let Work::Set { values } = &chain.step(step).work {
-                for entry in result.value.as_object().unwrap_or_default() {
-                    let name = entry.key.text.as_str();
-                    match values.iter().any(|(set, _)| set == name) {
-                        true => self.derive_name(step, name, value_of(entry)),
-                        false => {
-                            let known = values.iter().map(|(set, _)| set.as_str());
-                            self.unknown(entry, "name", did_you_mean(name, known));
-                        }
-                    }
-                }
-            }
+            self.derive_names(step, &result.value);
         }
         let may_have_left = status == json!(StepStatus::Completed) && field("result").is_none();
         self.listed.insert(step, may_have_left);

@@ -50,6 +50,11 @@ fn a_step_runs_alone_with_the_context_that_it_is_given() {
         done.err
     );
 
+    // A step's id is its result.
+    let context = "{fetch: {price: 6}, total: {sum: 8}}";
+    let done = place.run(&["run", "shop.yaml", "--only", "mail", "--context", context]);
+    assert_eq!(done.out, "Dear ann: 8 for 6, fetch completed of 2\n", "{}", done.err);
+
     // A loop is gone through once, with the item that is given.
     let args = ["run", "shop.yaml", "--only", "one", "--context", "{n: 7, sum: 1}", "-o", "json"];
     let document = place.json(&args);
