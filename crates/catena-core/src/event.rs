@@ -405,7 +405,7 @@ pub struct Input {
     pub env: BTreeMap<String, Given>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Given>,
     #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,

@@ -39,6 +39,8 @@ pub struct Rerun {
     pub results: Vec<Adopted>,
     /// Results that were given stay given.
     pub pinned: Vec<(StepIx, Value)>,
+    /// Visits of tries of blocks that failed and were followed by others.
+    pub superseded: Vec<VisitNo>,
     /// And what stood in for steps that were left out.
     pub context: GivenContext,
 }
@@ -108,7 +110,9 @@ impl State {
         if left_out.is_empty() {
             context.items.clear();
         }
-        Rerun { kept, left_out, only, results, pinned, context }
+        let superseded =
+            self.visits().map(|(no, _)| no).filter(|no| self.stands_in_any(*no, &gone)).collect();
+        Rerun { kept, left_out, only, results, pinned, superseded, context }
     }
 
     /// Whether a visit stands within one of some openings.
@@ -138,6 +142,18 @@ impl State {
             way.iter().any(|(frame, _)| matches!(self.frame(*frame).origin, Origin::Alternative { .. }));
         let is_pinned = visit.origin == ResultOrigin::Pinned;
         is_work && stands && visit.alternative_to.is_none() && !stands_in && !is_pinned && !self.is_aside(no)
+    }
+
+    /// What a visit that has to be taken back leaves to another execution if this is its result, whatever it came to.
+    pub fn adopted_as<'e>(
+        &self,
+        no: VisitNo,
+        result: Value,
+        journal: impl Iterator<Item = &'e Event>,
+    ) -> Adopted {
+        let gone = superseded(&journal.collect::<Vec<_>>());
+        let places: BTreeMap<VisitNo, u32> = self.undo_due().iter().copied().zip(1..).collect();
+        Adopted { result, ..self.adopted_of(no, &places, &gone) }
     }
 
     fn adopted_of(&self, no: VisitNo, places: &BTreeMap<VisitNo, u32>, gone: &Openings) -> Adopted {

@@ -133,6 +133,9 @@ impl CheckedStart {
         let mut results = plan.results;
         let duty = store.heir(of)?.is_none() && !is_undone_elsewhere(store, &state)?;
         self.edit(&mut results, of, duty)?;
+        if duty {
+            self.take_duties(&mut results, &state, &entries)?;
+        }
         let (old, new) = (state.chain(), &self.version.chain);
         for (step, value) in plan.pinned {
             let here = same_steps(old, new, &[step]).pop();
@@ -142,6 +145,36 @@ impl CheckedStart {
         let before = plan.context.renumbered(|step| same_steps(old, new, &[step]).pop());
         self.context = std::mem::take(&mut self.context).over(before);
         self.legacy = Legacy::Results { from: of, duty, results };
+        Ok(())
+    }
+
+    /// What is given as the result of a visit that did not complete, and has something to take back all the same, is
+    /// taken over with that.
+    fn take_duties(
+        &mut self,
+        results: &mut Vec<Adopted>,
+        state: &State,
+        entries: &[Entry],
+    ) -> Result<(), Error> {
+        let (old, new) = (state.chain(), Arc::clone(&self.version));
+        for (pinned, value) in self.pinned.clone() {
+            let Some(given) = same_steps(&new.chain, old, &[pinned]).pop() else { continue };
+            for no in state.undo_due() {
+                let step = state.visit(*no).step;
+                let events = entries.iter().map(|entry| &entry.event);
+                let adopted = state.adopted_as(*no, value.clone().keep(&mut self.blobs), events);
+                if !old.stands_in(step, given) || results.iter().any(|one| one.address == adopted.address) {
+                    continue;
+                }
+                if step != given {
+                    let (id, address, of) = (&old.step(given).id, &adopted.address, state.id());
+                    return Err(Error::Conflict(format!(
+                        "with a result given for `{id}`, nobody would take back what `{address}` did in execution {of}"
+                    )));
+                }
+                results.push(adopted);
+            }
+        }
         Ok(())
     }
 

@@ -224,6 +224,11 @@ impl Reader<'_> {
             self.derive_name(step, name, Value::from(result.to_json()));
         }
         if let Work::Set { values } = &chain.step(step).work {
+            if result.as_object().is_none() {
+                let id = &chain.step(step).id;
+                let message = format!("step `{id}` sets names, and this is {}", result.kind());
+                return self.unfit(result.span, message);
+            }
             for entry in result.as_object().unwrap_or_default() {
                 let name = entry.key.text.as_str();
                 match values.iter().any(|(set, _)| set == name) {

@@ -354,3 +354,59 @@ fn a_large_result_of_a_set_step_keeps_its_names() {
     refused("total=5", "step `total` sets names");
     refused("each[1]/one=5", "is the address of one visit, and here a step is meant");
 }
+
+/// A step that failed and takes back all the same what it began, its alternative, and a null where text is read.
+#[test]
+fn what_a_failed_step_began_is_taken_back_although_its_result_is_given() {
+    let place = Place::new();
+    let text = "\
+name: begun
+error_policy: rollback
+params: {log: {type: string}, more: {type: boolean, default: false}}
+env: {LOG: '{log}'}
+steps:
+- {id: pre, shell: echo pre, undo: {shell: 'echo undo pre >> $LOG'}}
+- id: charge
+  shell: exit 5
+  output_key: paid
+  undo: {if_started: true, steps: [{env: {R: '{result}'}, shell: 'echo undo charge $R >> $LOG'}]}
+  error_policy: stop
+- {id: end, when: more, fail: 'no'}
+";
+    place.write("begun.yaml", text);
+    let log = place.path("log");
+    assert_eq!(place.run(&["run", "begun.yaml", "--set", &format!("log={}", log.display())]).code, 1);
+    let done = place.run(&["ps", "rerun", "2", "--pin", "charge=card", "--set", "more=true"]);
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "undo charge card\nundo pre\n", "{}", done.err);
+
+    let text = "\
+name: other
+steps:
+- {id: pay, shell: exit 5, error_policy: alternative, alternative: {id: cash, shell: echo cash, undo: {shell: echo back}}}
+- {id: end, shell: exit 1}
+";
+    place.write("other.yaml", text);
+    assert_eq!(place.run(&["run", "other.yaml"]).code, 1);
+    let list = place.json(&["ps", "ls", "-o", "json"]);
+    let id = list["executions"][0]["id"].to_string();
+    let done = place.run(&["ps", "rerun", &id, "--pin", "pay=1"]);
+    assert_eq!(done.code, 5, "{}", done.err);
+    assert!(
+        done.err.contains("nobody would take back what") && !done.err.contains("changed"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn a_null_where_text_is_read_stops_nothing() {
+    let place = Place::new();
+    let text = "name: nullin\nsteps:\n- {id: a, shell: echo null, parse: json, output_key: a}\n- {id: b, stdin: '{a}', shell: wc -c, output_key: n}\noutput: '{n}'\n";
+    place.write("nullin.yaml", text);
+    assert_eq!(place.run(&["run", "nullin.yaml"]).code, 0);
+    assert_eq!(place.run(&["run", "nullin.yaml", "--only", "b", "--context", "{a: null}"]).code, 0);
+    assert_eq!(place.run(&["doctor"]).code, 0);
+    let done = place.run(&["run", "nullin.yaml", "--from", "b", "--context", "{b: 5, c: 1}"]);
+    assert_eq!(done.code, 2, "{}", done.err);
+}

@@ -15,7 +15,6 @@ use catena_engine::{Clock, Reach, StartRequest, SystemClock, plan_rerun, read_st
 use catena_store::{Store, Version, whole};
 use clap::{ArgGroup, Args};
 
-use self::edits::Edits;
 use super::execution_id;
 use crate::{
     args::Format,
@@ -90,7 +89,7 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
     };
     let version = Arc::new(reader.version(&digest)?);
     let edits = edits::of(args, &reader, locations, &state, &version)?;
-    tell_edits(&edits, &version);
+    let told = edits.told(&version);
     let pins = edits.pins;
     let params = params_of(args, &reader, &state, &version, edits.params)?;
     let request = StartRequest {
@@ -99,7 +98,9 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
         context: edits.context,
         ..StartRequest::new(Arc::clone(&version), params, hosting::actor())
     };
-    let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())?;
+    let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())
+        .map_err(|error| Failure::from(error).next(format!("catena ps show {}", args.id)))?;
+    told.iter().for_each(|line| talk!("{line}"));
     let given = |step: StepIx| {
         let id = state.chain().step(step).id.as_str();
         let here = version.chain.step_by_id(id);
@@ -170,19 +171,6 @@ fn params_of(
     Ok(given)
 }
 
-/// What is changed of what was there.
-fn tell_edits(edits: &Edits, version: &Version) {
-    let results = edits.pins.iter().map(|(step, _)| version.chain.step(*step).id.to_string());
-    let names = edits.params.keys().chain(edits.context.variables.keys()).cloned();
-    let changed: Vec<String> = results.chain(names).collect();
-    if !changed.is_empty() {
-        talk!("changed: {}", named(&changed));
-    }
-    if !edits.ignored.is_empty() {
-        talk!("not changed, since a rerun makes it anew: {}", named(&edits.ignored));
-    }
-}
-
 /// Which results are kept, and which steps run again.
 fn tell_plan(state: &State, plan: &Rerun, version: &Version) {
     let kept: Vec<String> = plan.kept.iter().map(|no| state.address(*no).to_string()).collect();
@@ -214,7 +202,8 @@ fn runs_again(state: &State, plan: &Rerun) -> Vec<String> {
     let mut again = Vec::new();
     for (no, visit) in state.visits() {
         seen.insert(visit.step);
-        if is_meant(visit.step) && !plan.kept.contains(&no) && !state.is_aside(no) {
+        let runs = !plan.kept.contains(&no) && !plan.superseded.contains(&no);
+        if is_meant(visit.step) && runs && !state.is_aside(no) {
             again.push(state.address(no).to_string());
         }
     }

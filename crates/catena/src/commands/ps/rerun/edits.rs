@@ -6,7 +6,7 @@ use catena_core::{FrameNo, GivenContext, State, StepIx, Value, chain::Work};
 use catena_store::{Store, Version, whole};
 use serde_json::{Map, Value as Json};
 
-use super::RerunArgs;
+use super::{RerunArgs, named};
 use crate::{
     commands::{context, moment::Moment, pins},
     exit::Failure,
@@ -20,6 +20,19 @@ pub(super) struct Edits {
     pub(super) context: GivenContext,
     /// What is said otherwise and cannot be changed: a rerun makes it anew.
     pub(super) ignored: Vec<String>,
+}
+
+impl Edits {
+    /// What is changed of what was there.
+    pub(super) fn told(&self, version: &Version) -> Vec<String> {
+        let results = self.pins.iter().map(|(step, _)| version.chain.step(*step).id.to_string());
+        let names = self.params.keys().chain(self.context.variables.keys()).cloned();
+        let changed: Vec<String> = results.chain(names).collect();
+        let line =
+            |words: &str, all: &[String]| (!all.is_empty()).then(|| format!("{words}: {}", named(all)));
+        let ignored = line("not changed, since a rerun makes it anew", &self.ignored);
+        line("changed", &changed).into_iter().chain(ignored).collect()
+    }
 }
 
 /// What `--pin` says, and before it what differs in `--context` from what the execution has.
