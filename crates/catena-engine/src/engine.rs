@@ -35,7 +35,7 @@ use crate::{
     launch::{Inbound, Launcher},
     load::{Loader, load_unfinished, serve_loads},
     schedule::{self, expect_not_archived},
-    start::CheckedStart,
+    start::{CheckedStart, is_known},
     trace,
 };
 
@@ -67,9 +67,7 @@ impl Engine {
         let sqlite = Arc::new(open_store(&config, &lock, &reserve)?);
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
         let lease = sqlite.lease().expect("a store opened for writing has a lease");
-        let mut found = find_unfinished(&*store, config.reach)?;
-        found.first_of_boot = sqlite.first_lease_of_boot();
-        found.schedules = schedule::find(&*store)?;
+        let mut found = find_unfinished(&*store, config.reach, sqlite.first_lease_of_boot())?;
         let next_number = store.next_number()?;
         let ((inputs, receiver), (loads, wanted)) = (channel(), channel());
         let launcher = launcher(&config, &inputs, &sqlite, lease)?;
@@ -162,10 +160,7 @@ impl Engine {
             return Err(Error::ProgramsMissing(missing));
         }
         let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
-        let is_latest = chain.as_ref().is_some_and(|row| row.version == request.version.digest);
-        // What is run again runs by its version, and that stays as old as it is.
-        let is_known = is_latest
-            || request.rerun.is_some() && self.shared.store.version(&request.version.digest).is_ok();
+        let is_known = is_known(&*self.shared.store, &request, chain.as_ref());
         expect_not_archived(chain.as_ref())?;
         self.expect_pools(&request.version.chain)?;
         let request = CheckedStart::new(request, &*self.shared.store)?;
@@ -318,7 +313,12 @@ fn open_store(config: &Config, lock: &HostLock, reserve: &Reserve) -> Result<Sql
     Ok(store)
 }
 
-pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recovered, catena_store::Error> {
+/// All that an engine takes up.
+pub(crate) fn find_unfinished(
+    store: &dyn Store,
+    reach: Reach,
+    first_of_boot: Lease,
+) -> Result<Recovered, catena_store::Error> {
     let filter = ExecutionFilter { unfinished_only: true, ..ExecutionFilter::default() };
     let mut rows = store.executions(&filter)?;
     rows.reverse();
@@ -333,7 +333,9 @@ pub(crate) fn find_unfinished(store: &dyn Store, reach: Reach) -> Result<Recover
     };
     let inbox: Vec<_> = store.inbox()?.into_iter().filter(|item| is_within(item.execution)).collect();
     let commanded: BTreeSet<ExecutionId> = inbox.iter().map(|item| item.execution).collect();
-    let mut found = Recovered { inbox, is_all: reach == Reach::All, ..Recovered::default() };
+    let schedules = schedule::find(store)?;
+    let mut found =
+        Recovered { inbox, first_of_boot, schedules, is_all: reach == Reach::All, ..Recovered::default() };
     let mut limited = BTreeMap::new();
     for row in rows.into_iter().filter(|row| is_within(row.id)) {
         if let Some(at) = row.wake_at

@@ -23,7 +23,6 @@ use crate::{
     dispatcher::{CallNews, Caller, Input, Recovered, news_of},
     engine::find_unfinished,
     launch::Call,
-    schedule,
     start::{CheckedStart, owed},
 };
 
@@ -181,10 +180,7 @@ impl Loader {
         self.store.submit(commit, Box::new(move |written| drop(sender.send(written))));
         let closed = Error::Unavailable { message: "its writer has stopped".to_owned(), disk_full: false };
         answer.recv().unwrap_or(Err(closed))?;
-        let mut found = find_unfinished(&*self.store, self.reach)?;
-        found.first_of_boot = self.first_of_boot;
-        found.schedules = schedule::find(&*self.store)?;
-        Ok(found)
+        find_unfinished(&*self.store, self.reach, self.first_of_boot)
     }
 }
 

@@ -8,14 +8,14 @@ use std::{
 use catena_core::{
     ExecutionId, GivenContext, State, StepIx, Timestamp, Value,
     address::Openings,
-    chain::{Chain, Part, Work},
+    chain::{Chain, Part},
     command::{Legacy, Outside, Slots, Start},
     event::{Adopted, Duty, Event, Trigger},
     rerun::{Again, Rerun, superseded},
     state::{Phase, ResultOrigin, UndoPhase},
     value::Blob,
 };
-use catena_store::{Actor, Entry, Store, Version};
+use catena_store::{Actor, ChainRow, Entry, Store, Version};
 
 use crate::{Error, dispatcher::Caller, load::read_state};
 
@@ -59,6 +59,14 @@ pub struct Started {
     pub execution: ExecutionId,
     /// False where a key named an execution that was there before.
     pub is_new: bool,
+}
+
+/// Whether a chain's version is there and need not be written. What is run again runs by its version, and that stays as
+/// old as it is.
+pub(crate) fn is_known(store: &dyn Store, request: &StartRequest, row: Option<&ChainRow>) -> bool {
+    let digest = &request.version.digest;
+    let is_latest = row.is_some_and(|row| row.version == *digest);
+    is_latest || request.rerun.is_some() && store.version(digest).is_ok()
 }
 
 /// A request whose parameters fit the chain; large ones are references.
@@ -156,14 +164,14 @@ impl CheckedStart {
         state: &State,
         entries: &[Entry],
     ) -> Result<(), Error> {
-        let (old, new) = (state.chain(), Arc::clone(&self.version));
-        for (pinned, value) in self.pinned.clone() {
-            let Some(given) = same_steps(&new.chain, old, &[pinned]).pop() else { continue };
-            for no in state.undo_due() {
-                let step = state.visit(*no).step;
-                let events = entries.iter().map(|entry| &entry.event);
-                let adopted = state.adopted_as(*no, value.clone().keep(&mut self.blobs), events);
-                if !old.stands_in(step, given) || results.iter().any(|one| one.address == adopted.address) {
+        let old = state.chain();
+        for (pinned, value) in &self.pinned {
+            let Some(given) = same_steps(&self.version.chain, old, &[*pinned]).pop() else { continue };
+            let owing = state.undo_due().iter().map(|no| (no, state.visit(*no).step));
+            for (no, step) in owing.filter(|(_, step)| old.stands_in(*step, given)) {
+                let result = old.step(given).keep_result(value.clone(), &mut self.blobs);
+                let adopted = state.adopted_as(*no, result, entries.iter().map(|entry| &entry.event));
+                if results.iter().any(|one| one.address == adopted.address) {
                     continue;
                 }
                 if step != given {
@@ -202,10 +210,7 @@ impl CheckedStart {
                 )));
             }
             if let Some(value) = own {
-                adopted.result = match chain.step(step).work {
-                    Work::Set { .. } => value.clone().keep_fields(&mut self.blobs),
-                    _ => value.clone().keep(&mut self.blobs),
-                };
+                adopted.result = chain.step(step).keep_result(value.clone(), &mut self.blobs);
             }
         }
         Ok(())

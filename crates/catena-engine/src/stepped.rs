@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, channel},
     },
     time::Duration,
 };
@@ -22,8 +22,7 @@ use crate::{
     engine::find_unfinished,
     launch::{Inbound, Launcher},
     load::{Loader, Wanted},
-    schedule,
-    start::CheckedStart,
+    start::{CheckedStart, is_known},
 };
 
 /// What a stepped engine is made of.
@@ -61,9 +60,7 @@ impl SteppedEngine {
     /// Takes the store over, as [`crate::Engine::open`] does.
     pub fn open(parts: Parts<'_>) -> Result<Self, Error> {
         let Parts { store, lease, first_of_boot, path, clock, runner, slots, seed, notify } = parts;
-        let mut found = find_unfinished(&*store, Reach::All)?;
-        found.first_of_boot = first_of_boot;
-        found.schedules = schedule::find(&*store)?;
+        let found = find_unfinished(&*store, Reach::All, first_of_boot)?;
         let next_number = store.next_number()?;
         let ((inputs, queue), (loads, wanted)) = (channel(), channel());
         let sink: Arc<dyn Sink> = Arc::new(Inbound(inputs.clone()));
@@ -162,8 +159,8 @@ impl SteppedEngine {
         request: StartRequest,
         reply: impl FnOnce(Result<Started, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        let chain = self.shared.store.chain(request.version.chain.name.as_str())?;
-        let is_known = chain.is_some_and(|row| row.version == request.version.digest);
+        let row = self.shared.store.chain(request.version.chain.name.as_str())?;
+        let is_known = is_known(&*self.shared.store, &request, row.as_ref());
         let request = CheckedStart::new(request, &*self.shared.store)?;
         self.send(Input::Start { request: Box::new(request), is_known, reply: Box::new(reply) });
         Ok(())
@@ -208,7 +205,6 @@ impl SteppedEngine {
     }
 
     fn send(&self, input: Input) {
-        let sender: &Sender<Input> = &self.shared.inputs;
-        sender.send(input).expect("the receiver is this engine's own");
+        self.shared.inputs.send(input).expect("the receiver is this engine's own");
     }
 }

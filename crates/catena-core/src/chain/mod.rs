@@ -43,7 +43,7 @@ use crate::{
     secret::SecretName,
     status::End,
     template::Template,
-    value::Value,
+    value::{Blob, Value},
 };
 
 /// How often a step may be visited in one opening of its block.
@@ -210,6 +210,16 @@ impl Step {
     /// Whether what the step leaves is more than a log: who names a result wants it, and so does who declares it.
     pub fn keeps_result(&self) -> bool {
         self.output_key.is_some() || self.output.is_some()
+    }
+
+    /// A result that is given, as it stands in a journal: large values are references.
+    #[must_use]
+    pub fn keep_result(&self, result: Value, blobs: &mut Vec<Blob>) -> Value {
+        match self.work {
+            // Its names are looked up in it.
+            Work::Set { .. } => result.keep_fields(blobs),
+            _ => result.keep(blobs),
+        }
     }
 }
 

@@ -19,11 +19,8 @@ impl Decider<'_> {
         context: GivenContext,
     ) {
         if !left_out.is_empty() || !pinned.is_empty() || only.is_some() || !context.is_empty() {
-            let mut keep = |step: StepIx, value: Value| match self.state.chain().step(step).work {
-                // Its names are looked up in it.
-                Work::Set { .. } => value.keep_fields(&mut self.blobs),
-                _ => value.keep(&mut self.blobs),
-            };
+            let chain = self.state.chain();
+            let mut keep = |step, value| chain.step(step).keep_result(value, &mut self.blobs);
             let pinned = pinned.into_iter().map(|(step, value)| (step, keep(step, value))).collect();
             let context = (!context.is_empty()).then(|| Box::new(context.keep(&mut self.blobs)));
             self.emit(Event::StepsSelected { left_out, pinned, only, context });

@@ -528,7 +528,6 @@ impl Dispatcher {
         while let Some(execution) = self.pauses.take_over(passed) {
             self.with_state(execution, Deferred::Advance);
         }
-        let passed = self.shared.clock.passed();
         while let Some(due) = self.postponed.next_due(passed) {
             match due {
                 Due::Read(wanted) => drop(self.shared.loads.send(wanted)),
