@@ -56,15 +56,16 @@ pub fn check_context(
     step: Option<StepIx>,
 ) -> (Option<ContextFile>, Vec<Problem>) {
     let mut problems = Problems::default();
-    let mut file = ContextFile::default();
-    if let Some(node) = parse(source, &mut problems) {
-        let (problems, file) = (&mut problems, &mut file);
-        let mut reader = Reader { chain, step, problems, file, listed: BTreeMap::new() };
-        reader.context(&node);
-    }
+    let file = parse(source, &mut problems).map(|node| read(&node, chain, step, &mut problems));
     let is_sound = !problems.has_error();
     let (problems, _) = problems.into_sorted();
-    (is_sound.then_some(file), problems)
+    (file.filter(|_| is_sound), problems)
+}
+
+fn read(node: &Node, chain: &Chain, step: Option<StepIx>, problems: &mut Problems) -> ContextFile {
+    let mut file = ContextFile::default();
+    Reader { chain, step, problems, file: &mut file, listed: BTreeMap::new() }.context(node);
+    file
 }
 
 /// The object that a text is, or what is wrong with it.
@@ -83,10 +84,8 @@ pub fn context_object(source: &Source) -> (Option<Map<String, Json>>, Vec<Proble
 
 /// The same of a tree that was read as a part of something else.
 pub(crate) fn read_context(node: &Node, chain: &Chain, step: Option<StepIx>) -> (ContextFile, Vec<Problem>) {
-    let (mut problems, mut file) = (Problems::default(), ContextFile::default());
-    let mut reader =
-        Reader { chain, step, problems: &mut problems, file: &mut file, listed: BTreeMap::new() };
-    reader.context(node);
+    let mut problems = Problems::default();
+    let file = read(node, chain, step, &mut problems);
     (file.without_own(chain), problems.into_sorted().0)
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use catena_core::{
     ExecutionId, Failure as StepFailure, Value,
     expr::{Expr, ExprError, Names, Scope},
+    secret::SECRETS,
     template::{Part, ScanError, Template},
 };
 use catena_engine::{Clock, SystemClock};
@@ -130,26 +131,27 @@ fn read(text: &str, is_template: bool, known: &[String]) -> Result<Template, Fai
         let provided = |(known, since): &(&str, Since)| *known == name && *since == Since::Now;
         known.iter().any(|known| known == name) || PROVIDED_NAMES.iter().any(provided)
     };
-    let bare = bare(text);
-    let parsed = Expr::parse(bare);
-    let braced = format!("{{{bare}}}");
-    // A secret is no value of an expression.
-    let names_secrets = |expr: &Expr| expr.roots().any(|root| root == "secrets");
-    let text = if parsed.as_ref().is_ok_and(names_secrets) { &braced } else { text };
-    let is_template = is_template || std::ptr::eq(text, braced.as_str());
-    if !is_template && let Ok(expr) = &parsed {
-        expect_known(expr, known, &is_known)?;
-        return Ok(Template::Expr(expr.clone()));
+    let scan = |text: &str| match Template::scan(text, &is_known) {
+        Ok(scanned) => Ok(without_secrets(scanned.template)),
+        Err(ScanError::UnknownName { name, .. }) => Err(unknown(&name, known)),
+        Err(error) => Err(Failure::new(Code::Usage, error.to_string()).next("catena explain C0402")),
+    };
+    if is_template {
+        return scan(text);
     }
-    let scanned = Template::scan(text, &is_known);
-    match (scanned, parsed) {
-        // Text without a brace that is one's end: then it was meant as an expression.
-        (Ok(scanned), Err(error)) if scanned.template.is_constant() && !is_template => {
-            Err(misread(bare, &error))
+    let bare = bare(text);
+    match Expr::parse(bare) {
+        // A secret is no value of an expression.
+        Ok(expr) if expr.roots().any(|root| root == SECRETS) => scan(&format!("{{{bare}}}")),
+        Ok(expr) => {
+            expect_known(&expr, known, &is_known)?;
+            Ok(Template::Expr(expr))
         }
-        (Ok(scanned), _) => Ok(without_secrets(scanned.template)),
-        (Err(ScanError::UnknownName { name, .. }), _) => Err(unknown(&name, known)),
-        (Err(error), _) => Err(Failure::new(Code::Usage, error.to_string()).next("catena explain C0402")),
+        Err(error) => match scan(text)? {
+            // Without an expression in braces it was meant as one itself.
+            template if template.is_constant() => Err(misread(bare, &error)),
+            template => Ok(template),
+        },
     }
 }
 

@@ -1,11 +1,53 @@
 //! The parameters of a start, from `--input` and `--set`: where each came from, and all mistakes at once.
 
-use std::{collections::BTreeMap, io::ErrorKind, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use catena_core::{Chain, Value, chain::ParamProblem};
+use clap::Args;
 use serde_json::Value as Json;
 
 use crate::exit::{Code, Failure};
+
+/// The options that give parameters.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ParamArgs {
+    /// Set a parameter: JSON, else text; @FILE is a file's content as text
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Parameters as a JSON object in a file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+impl ParamArgs {
+    pub(super) fn gives_none(&self) -> bool {
+        self.input.is_none() && self.set.is_empty()
+    }
+
+    /// `--set` goes before `--input`, both before what is there; what is not given is left to the chain's defaults.
+    pub(super) fn read_over(
+        &self,
+        values: BTreeMap<String, Value>,
+        chain: &Chain,
+    ) -> Result<BTreeMap<String, Value>, Failure> {
+        let mut given = Given { values, ..Given::default() };
+        if let Some(path) = &self.input {
+            given.take_input(path);
+        }
+        for assignment in &self.set {
+            given.take_set(assignment, chain);
+        }
+        given.checked(chain)
+    }
+
+    pub(super) fn read(&self, chain: &Chain) -> Result<BTreeMap<String, Value>, Failure> {
+        self.read_over(BTreeMap::new(), chain)
+    }
+}
 
 /// What was given on the command line.
 #[derive(Debug, Default)]
@@ -15,32 +57,6 @@ struct Given {
     origins: BTreeMap<String, String>,
     /// What could not be read.
     unread: Vec<Failure>,
-}
-
-/// `--set` goes before `--input`; what is not given is left to the chain's defaults.
-pub(super) fn read(
-    input: Option<&Path>,
-    set: &[String],
-    chain: &Chain,
-) -> Result<BTreeMap<String, Value>, Failure> {
-    read_over(BTreeMap::new(), input, set, chain)
-}
-
-/// The same over parameters that are there.
-pub(super) fn read_over(
-    values: BTreeMap<String, Value>,
-    input: Option<&Path>,
-    set: &[String],
-    chain: &Chain,
-) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut given = Given { values, ..Given::default() };
-    if let Some(path) = input {
-        given.take_input(path);
-    }
-    for assignment in set {
-        given.take_set(assignment, chain);
-    }
-    given.checked(chain)
 }
 
 /// What `--set` gives, of which nothing need be all.

@@ -1,9 +1,6 @@
 //! `catena prove`: looks for histories of a chain that end otherwise than its author allows.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use catena_core::{Chain, Timestamp};
 use catena_sim::{Counterexample, Fault, Proof, Scenario, prove};
@@ -12,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    chain, params,
+    chain,
+    params::ParamArgs,
     schedule::milliseconds,
     sim::{Fail, Mock, take},
 };
@@ -48,12 +46,8 @@ pub(crate) struct ProveArgs {
     /// The result of a step where it does not fail: JSON, else text; @FILE is a file's content
     #[arg(long = "mock", value_name = "STEP=VALUE", value_parser = Mock::parse)]
     mocks: Vec<Mock>,
-    /// Set a parameter: JSON, else text; @FILE is a file's content as text
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Parameters as a JSON object in a file, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
+    #[command(flatten)]
+    params: ParamArgs,
     /// How to print what was found
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -64,7 +58,7 @@ pub(crate) fn run(
     locate: impl Fn() -> Result<Locations, Failure>,
 ) -> Result<Code, Failure> {
     let chain = chain::chain_of(&args.chain, locate)?;
-    let given = params::read(args.input.as_deref(), &args.set, &chain)?;
+    let given = args.params.read(&chain)?;
     let params = chain.resolve_params(given.clone()).map_err(catena_engine::Error::Params)?;
     let mut scenario = Scenario::default();
     take(&mut scenario, &chain, &args.mocks, &[], &[] as &[Fail])?;

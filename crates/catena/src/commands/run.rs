@@ -27,7 +27,8 @@ use super::{
     definition::{Definition, Refusal},
     ending,
     interrupt::{Choice, Interrupts},
-    params, pins,
+    params::ParamArgs,
+    pins,
     preview::{self, Excerpt},
     schedule::TimeArgs,
 };
@@ -64,12 +65,8 @@ pub(crate) struct RunArgs {
     /// Run once and leave the schedules alone, those of the chain and all others
     #[arg(long)]
     once: bool,
-    /// Set a parameter: JSON, else text; @FILE is a file's content as text
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Parameters as a JSON object in a file, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
+    #[command(flatten)]
+    params: ParamArgs,
     /// Run this step alone, with what stands in it
     #[arg(long, value_name = "STEP", group = "part", conflicts_with_all = ["every", "after"])]
     only: Option<String>,
@@ -183,7 +180,7 @@ fn start<'a>(args: &'a RunArgs, place: &Place, problems: &mut Vec<ProblemEntry>)
     let version = Arc::new(definition.into_version().expect("a definition without an error is a version"));
     let (part, pins) = (args.part(&version.chain)?, pins::read(&args.pin, &version.chain)?);
     let ContextFile { params, context } = args.context(&version.chain, part, problems)?;
-    let params = params::read_over(params, args.input.as_deref(), &args.set, &version.chain)?;
+    let params = args.params.read_over(params, &version.chain)?;
     let once = args.once || part.is_some() || !pins.is_empty();
     let locations = Locations::find(place)?;
     scheduled::expect_no_key(args, !once && !schedules.is_empty())?;
@@ -252,7 +249,7 @@ impl RunArgs {
     }
 
     fn has_params(&self) -> bool {
-        self.input.is_some() || !self.set.is_empty() || self.context.is_some()
+        !self.params.gives_none() || self.context.is_some()
     }
 
     fn all_params(
@@ -261,7 +258,7 @@ impl RunArgs {
         problems: &mut Vec<ProblemEntry>,
     ) -> Result<BTreeMap<String, Value>, Failure> {
         let given = self.context(chain, self.part(chain)?, problems)?.params;
-        params::read_over(given, self.input.as_deref(), &self.set, chain)
+        self.params.read_over(given, chain)
     }
 
     fn refused(&self, definition: &Definition, refusal: &Refusal) -> Failure {

@@ -13,7 +13,7 @@ use crate::{
     commands::{
         check::first_code,
         definition::{Definition, Refusal},
-        params,
+        params::ParamArgs,
         schedule::{self, ScheduleDto},
     },
     document::{ExecutionDocument, SCHEMA},
@@ -25,17 +25,14 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  catena chain create report.yaml\n  catena run report.yaml")]
+#[command(after_help = "Parameters are for what its schedules start.\n\n\
+                  Example:\n  catena chain create report.yaml\n  catena run report.yaml")]
 pub(super) struct CreateArgs {
     /// A definition in YAML or JSON
     #[arg(value_name = "FILE")]
     definition: PathBuf,
-    /// Set a parameter for what its schedules start: JSON, else text; @FILE is a file's content as text
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Parameters as a JSON object in a file, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
+    #[command(flatten)]
+    params: ParamArgs,
     /// How to print what was stored
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -69,10 +66,10 @@ fn create(
     let name = version.chain.name.as_str().to_owned();
     let schedules = version.chain.schedules.clone();
     // Without a schedule nobody starts it but who gives them then.
-    let gives_none = schedules.is_empty() && args.input.is_none() && args.set.is_empty();
+    let gives_none = schedules.is_empty() && args.params.gives_none();
     let params = match gives_none {
         true => std::collections::BTreeMap::new(),
-        false => params::read(args.input.as_deref(), &args.set, &version.chain)?,
+        false => args.params.read(&version.chain)?,
     };
     let mut host = Host::reach(locations, Reach::Records)?;
     let actor = hosting::actor();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use catena_core::{
-    ExecutionId, State, StepIx, Value, VisitNo,
+    ExecutionId, State, StepIx, Value,
     rerun::{Again, Rerun},
 };
 use catena_engine::{Clock, Reach, StartRequest, SystemClock, plan_rerun, read_state, results_to_drop};
@@ -101,24 +101,17 @@ pub(super) fn run(args: &RerunArgs, locations: &Locations) -> Result<Code, Failu
     let dropped = results_to_drop(request.clone(), &reader, SystemClock.now())
         .map_err(|error| Failure::from(error).next(format!("catena ps show {}", args.id)))?;
     told.iter().for_each(|line| talk!("{line}"));
-    let given = |step: StepIx| {
-        let id = state.chain().step(step).id.as_str();
-        let here = version.chain.step_by_id(id);
-        here.is_some_and(|here| pins.iter().any(|(pinned, _)| version.chain.stands_in(here, *pinned)))
-    };
-    let is_own = |no: &VisitNo| {
-        let id = state.step_of(*no).id.as_str();
-        version.chain.step_by_id(id).is_some_and(|here| pins.iter().any(|(pinned, _)| *pinned == here))
-    };
+    let old = state.chain();
+    let in_old = |step: StepIx| old.step_by_id(version.chain.step(step).id.as_str());
+    let given: Vec<(StepIx, Value)> =
+        pins.into_iter().filter_map(|(step, value)| Some((in_old(step)?, value))).collect();
     // What stands in a block whose result is given is not come to.
     plan.kept.retain(|no| {
-        let is_inside = given(state.visit(*no).step) && !is_own(no);
+        let step = state.visit(*no).step;
+        let is_inside = given.iter().any(|(pinned, _)| *pinned != step && old.stands_in(step, *pinned));
         !dropped.contains(state.address(*no).as_str()) && !is_inside
     });
-    for (step, value) in &pins {
-        let before = state.chain().step_by_id(version.chain.step(*step).id.as_str());
-        plan.pinned.extend(before.map(|before| (before, value.clone())));
-    }
+    plan.pinned.extend(given);
     tell_plan(&state, &plan, &version);
     if args.dry_run {
         return Ok(Code::Completed);

@@ -4,7 +4,7 @@
 mod scenario;
 mod show;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use catena_core::{
     Chain, ExecutionId, GivenContext, StepIx, Timestamp, Value, chain::Part, command::Start, event::Trigger,
@@ -18,7 +18,9 @@ pub(super) use self::{
     scenario::{Fail, Mock, take},
     show::{MomentDto, timeline},
 };
-use super::{chain, context, params, ps::execution_id, schedule::milliseconds, step::step_on_the_way};
+use super::{
+    chain, context, params::ParamArgs, ps::execution_id, schedule::milliseconds, step::step_on_the_way,
+};
 use crate::{
     args::{Format, instant},
     exit::{Code, Failure, Strictness},
@@ -49,12 +51,8 @@ pub(crate) struct SimArgs {
     /// Take parameters, results, failures and durations from an execution
     #[arg(long, value_name = "ID", value_parser = execution_id)]
     from_execution: Option<ExecutionId>,
-    /// Set a parameter: JSON, else text; @FILE is a file's content as text
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Parameters as a JSON object in a file, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
+    #[command(flatten)]
+    params: ParamArgs,
     /// Only this step, with what stands in it
     #[arg(long, value_name = "STEP", conflicts_with = "span_ms")]
     only: Option<String>,
@@ -161,7 +159,7 @@ impl SimArgs {
             .unwrap_or_default();
         let said = said.without_own(&chain);
         given.extend(said.params);
-        let given = params::read_over(given, self.input.as_deref(), &self.set, &chain)?;
+        let given = self.params.read_over(given, &chain)?;
         let params = chain.resolve_params(given).map_err(catena_engine::Error::Params)?;
         take(&mut scenario, &chain, &self.mocks, &self.takes, &self.fails)?;
         let from = self.at.unwrap_or_else(|| Timestamp(jiff::Timestamp::now().as_second() * 1_000_000));

@@ -54,20 +54,13 @@ pub(super) fn of(
         known.add(store, &moment.state, moment.frame)?;
     }
     let params = whole(store, state.params())?;
-    let mut unchanged = Vec::new();
     edits.params =
         given.params.into_iter().filter(|(name, value)| params[name] != *value.as_json()).collect();
     let own = &state.chain().variables;
-    let before =
-        |name: &String| state.selection().context.variables.get(name).or_else(|| own.get(name)).cloned();
+    let before = |name: &String| state.selection().context.variables.get(name).or_else(|| own.get(name));
     edits.context.variables = std::mem::take(&mut given.context.variables);
-    for (name, value) in &edits.context.variables {
-        // One that is not said otherwise is the version's.
-        if before(name).as_ref() == Some(value) {
-            unchanged.push(name.clone());
-        }
-    }
-    edits.context.variables.retain(|name, _| !unchanged.contains(name));
+    // One that is not said otherwise is the version's.
+    edits.context.variables.retain(|name, value| before(name) != Some(&*value));
     edits.ignored = known.ignored(&given.context, version);
     for (step, result) in known.changed(given.context, version) {
         if !edits.pins.iter().any(|(pinned, _)| *pinned == step) {
