@@ -27,6 +27,7 @@ const BUSY_MS: u64 = 400;
 pub(crate) const SCHEDULED: &str = "scheduled";
 
 /// One chain, to be started once or more.
+#[derive(Clone)]
 pub(crate) struct Part {
     pub(crate) version: Arc<Version>,
     pub(crate) script_seed: u64,

@@ -25,7 +25,7 @@ pub struct Violation {
 #[derive(Default)]
 pub(crate) struct Promised {
     /// Starts of parts.
-    pub(crate) starts: Vec<(usize, ExecutionId)>,
+    pub(crate) starts: BTreeSet<(usize, ExecutionId)>,
     pub(crate) cancels: BTreeSet<ExecutionId>,
     /// How many signals.
     pub(crate) signals: BTreeMap<ExecutionId, usize>,

@@ -193,27 +193,17 @@ impl World {
 
     fn script(&self) -> Script {
         let answers = Arc::clone(&self.answers);
-        let parts: Vec<_> = self
-            .plan
-            .parts
-            .iter()
-            .map(|part| (part.script_seed, part.failures, part.undo_fails, part.version.digest.clone()))
-            .collect();
+        let parts = self.plan.parts.clone();
         let sqlite = Arc::clone(&self.sqlite);
         Arc::new(move |execution, address, number| {
             let of_part = lock(&answers).of_parts.iter().position(|of| *of == Some(execution));
             // One whose start was not heard of is known by its chain.
             let of_part = of_part.or_else(|| {
                 let version = sqlite.execution(execution).ok()??.version;
-                parts.iter().position(|(.., digest)| *digest == version)
+                parts.iter().position(|part| part.version.digest == version)
             });
-            match of_part.map(|part| &parts[part]) {
-                Some((seed, failures, true, _)) => {
-                    catena_testkit::random::script_with_failing_undo(*seed, *failures)(address, number)
-                }
-                Some((seed, failures, false, _)) => {
-                    catena_testkit::random::script(*seed, *failures)(address, number)
-                }
+            match of_part {
+                Some(part) => parts[part].script(address, number),
                 None => (catena_testkit::sim::succeed(1), 5),
             }
         })
@@ -361,7 +351,7 @@ impl World {
                     let mut answers = lock(&answers);
                     answers.lines.push(format!("part {part} is answered: {started:?}"));
                     if let Ok(started) = started {
-                        answers.promised.starts.push((part, started.execution));
+                        answers.promised.starts.insert((part, started.execution));
                         answers.of_parts[part].get_or_insert(started.execution);
                     }
                 };
